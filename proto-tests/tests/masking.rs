@@ -1,0 +1,193 @@
+//! Nothing raw leaves: by whatever relation a column is reached, computed or not, in rows, errors, notices and copies.
+
+use std::sync::LazyLock;
+
+use proto_tests::{Canaries, Stand, Wire};
+
+/// Masks for all but clinicians, no holds.
+const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/stand/corpus-policy.toml");
+static STAND: LazyLock<Stand> = LazyLock::new(|| Stand::start("clinic", &["--policy", POLICY]));
+static RAW: LazyLock<Canaries> = LazyLock::new(|| Canaries::of(&STAND));
+
+fn agent() -> Wire {
+    Wire::connect(&STAND, &STAND.identity("AGENT"))
+}
+
+/// Statements that must give rows, all of them clean, some cells of which are not NULL.
+const CLEAN_ROWS: &[&str] = &[
+    "select * from clinical.patients order by id limit 50",
+    "select p.* from clinical.patients p where state = 'CA'",
+    "table clinical.patients",
+    "select ssn as harmless, last_name as \"id\" from clinical.patients limit 5",
+    "select chart_no, social, surname, dob from clinical.v_patient limit 20",
+    "select * from clinical.v_barrier limit 20",
+    "select * from clinical.v_label limit 20",
+    "select * from research.cohort limit 20",
+    "select * from clinical.encounters_2022 limit 500",
+    "select id, companion_name from clinical.encounters where companion_name is not null limit 20",
+    "select * from clinical.emergency_contacts limit 20",
+    "select * from clinical.contacts limit 20",
+    "select * from only clinical.contacts limit 20",
+    "select * from billing.claims limit 20",
+    "select * from billing.payments limit 20",
+    "select * from research.subjects limit 20",
+    "select id, upper(last_name), left(ssn, 5), birth_date + 1, reverse(mrn) from clinical.patients limit 20",
+    "select id, p from clinical.patients p limit 5",
+    "select id, to_jsonb(p) from clinical.patients p limit 5",
+    "select state, string_agg(last_name, ','), min(ssn), array_agg(mrn) from clinical.patients group by state",
+    "with t as (select id, last_name as x from clinical.patients) select id, x || '!' from t limit 5",
+    "select id, last_name from clinical.patients where id < 5 union all select patient_id, subject_name from research.subjects",
+    "select id, (select last_name from clinical.patients q where q.id = p.id) from clinical.patients p limit 5",
+    "select id, coalesce(middle_name, last_name), ssn::text, birth_date::text from clinical.patients limit 20",
+    "select id, rank() over (order by id), lag(last_name) over (order by id) from clinical.patients limit 20",
+    "select e.id, p.last_name, p.ssn from clinical.encounters e join clinical.patients p on p.id = e.patient_id limit 20",
+    "select id, body from clinical.clinical_notes limit 20",
+    "select id, doc from clinical.documents limit 5",
+];
+
+#[test]
+fn by_whatever_way_a_column_is_reached() {
+    let mut wire = agent();
+    for sql in CLEAN_ROWS {
+        let reply = wire.query(sql);
+        RAW.assert_clean(sql, &reply.bytes());
+        let refusal = reply.of(b'E').next().and_then(|m| m.field(b'M'));
+        assert_eq!(refusal, None, "{sql}: ordinary work is refused");
+        assert!(reply.rows().iter().flatten().any(Option::is_some), "{sql}: nothing came");
+    }
+}
+
+#[test]
+fn the_same_in_the_extended_protocol_in_both_formats() {
+    let mut wire = agent();
+    for sql in CLEAN_ROWS {
+        for format in [0, 1] {
+            wire.pipeline(|p| {
+                p.parse("", sql).bind("", "", &[], format).describe(b'P', "").execute("", 0).sync();
+            });
+            let reply = wire.reply();
+            RAW.assert_clean(sql, &reply.bytes());
+            assert!(reply.tags().ends_with("CZ"), "{sql}: {}", reply.tags());
+        }
+    }
+}
+
+#[test]
+fn unmasked_columns_beside_masked_ones_are_as_they_are() {
+    let sql =
+        "select id, sex, state, risk_score, tags, external_id, created_at, last_name from clinical.patients order by id limit 40";
+    let masked = agent().query(sql).rows();
+    let direct = Wire::owner(&STAND).query(sql).rows();
+    for (m, d) in masked.iter().zip(&direct) {
+        assert_eq!(m[..7], d[..7]);
+        assert_ne!(m[7], d[7]);
+    }
+    for sql in [
+        "select * from clinical.providers order by id",
+        "select p.code, count(*), avg(value) from clinical.observations o join clinical.codes p using (code) group by 1 order by 1",
+    ] {
+        assert_eq!(agent().query(sql).messages, Wire::owner(&STAND).query(sql).messages, "{sql}");
+    }
+}
+
+/// Whatever the answer is, nothing raw is in it.
+const CLEAN_ANSWERS: &[&str] = &[
+    "select last_name::int from clinical.patients where id = 1",
+    "select ('x' || ssn)::date from clinical.patients where id = 1",
+    "select 1 / (length(last_name) - length(last_name)) from clinical.patients",
+    "insert into clinical.patients select * from clinical.patients where id = 1",
+    "update clinical.patients set last_name = last_name || last_name || last_name || last_name || last_name where id = 1",
+    "update clinical.patients set ssn = (select ssn from clinical.patients where id = 2) where id = 1",
+    "insert into clinical.patients (id, mrn, first_name, last_name, birth_date, sex, external_id, created_at) \
+     select 900001, mrn, 'a', 'b', now(), 'F', gen_random_uuid(), now() from clinical.patients where id = 1",
+    "do $$ declare r record; begin select * into r from clinical.patients where id = 1; raise notice '%', r; end $$",
+    "call clinical.fetch_phone(1, null)",
+    "select clinical.whisper(1)",
+    "select clinical.patient_label(1)",
+    "select * from clinical.find_patient('MRN%')",
+    "select query_to_xml('select * from clinical.patients limit 3', true, false, '')",
+    "select table_to_xml('clinical.patients', true, false, '')",
+    "select * from dblink('dbname=clinic', 'select last_name from clinical.patients') as t(x text)",
+    "copy clinical.patients to stdout",
+    "copy (select last_name from clinical.patients) to stdout with csv header",
+    "copy clinical.encounters_2022 to stdout",
+    "select most_common_vals from pg_stats where tablename = 'patients'",
+    "select * from pg_statistic",
+    "explain analyze select * from clinical.patients where last_name = 'x'",
+    "create table tests.stolen as select * from clinical.patients",
+    "select * into tests.stolen2 from clinical.patients",
+    "create view tests.peek as select last_name as harmless from clinical.patients",
+    "create function tests.peek() returns setof text language sql as 'select last_name from clinical.patients'",
+    "begin; declare c cursor for select last_name, ssn from clinical.patients; fetch 5 from c; commit",
+    "prepare q as select last_name, ssn from clinical.patients limit 5; execute q; deallocate q",
+    "update clinical.patients set state = state where id = 3 returning last_name, ssn, state",
+    "delete from clinical.patients where id = -1 returning *",
+    "notify tidings, 'x'; select pg_notify('tidings', last_name) from clinical.patients limit 1",
+    "select set_config('my.x', last_name, false) from clinical.patients limit 1; show my.x",
+    "set search_path = clinical; select last_name, ssn from patients limit 5; reset search_path",
+];
+
+#[test]
+fn by_whatever_trick() {
+    STAND.owner("grant create on schema clinical to clinic_app");
+    for sql in CLEAN_ANSWERS {
+        let mut wire = agent();
+        let reply = wire.query(sql);
+        RAW.assert_clean(sql, &reply.bytes());
+        wire.query("rollback");
+        // what it left behind is not to be read either
+        for table in ["tests.stolen", "tests.stolen2", "tests.peek", "tests.peek()"] {
+            RAW.assert_clean(sql, &agent().query(&format!("select * from {table}")).bytes());
+        }
+    }
+}
+
+#[test]
+fn errors_keep_what_says_nothing_of_values() {
+    let mut wire = agent();
+    let sql = "update clinical.patients set mrn = (select mrn from clinical.patients where id = 2) where id = 1";
+    let refused = wire.query(sql);
+    let error = refused.of(b'E').next().unwrap();
+    RAW.assert_clean(sql, &error.body);
+    let cast = wire.query("select last_name::int from clinical.patients where id = 1");
+    let error = cast.of(b'E').next().unwrap();
+    assert_eq!(error.field(b'C').as_deref(), Some("22P02"));
+    assert_eq!(error.field(b'S').as_deref(), Some("ERROR"));
+    let syntax = wire.query("select last_nam from clinical.patients");
+    let error = syntax.of(b'E').next().unwrap();
+    assert_eq!(error.field(b'C').as_deref(), Some("42703"));
+    assert!(error.field(b'H').is_some_and(|hint| hint.contains("last_name")), "agents need the hint");
+    assert!(error.field(b'P').is_some());
+}
+
+#[test]
+fn a_table_made_after_the_session_began_is_known() {
+    let mut wire = agent();
+    wire.query("select 1");
+    STAND.owner(
+        "create table clinical.late () inherits (clinical.contacts); \
+         insert into clinical.late select id + 5000, id, last_name, phone from clinical.patients where id < 20; \
+         create view clinical.v_late as select last_name as word from clinical.patients",
+    );
+    for sql in
+        ["select * from clinical.late", "select * from clinical.contacts where id > 5000", "select word from clinical.v_late"]
+    {
+        RAW.assert_clean(sql, &wire.query(sql).bytes());
+    }
+}
+
+#[test]
+fn the_first_sessions_know_the_catalog() {
+    let stand = Stand::start("clinic", &["--policy", POLICY]);
+    let agent = stand.identity("AGENT");
+    // all at once, while the catalog is being read for the first time
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let reply = Wire::connect(&stand, &agent).query("select state, last_name from clinical.patients where id = 1");
+                assert_eq!(reply.rows()[0][0].as_deref(), Some("AZ"), "an unmasked column is masked");
+                RAW.assert_clean("the first statement", &reply.bytes());
+            });
+        }
+    });
+}

@@ -1,0 +1,206 @@
+//! Corners of the conversation: pipelines, portals, COPY, notices, cancel. What the client sees is what the database says.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use proto_tests::{Stand, Wire};
+
+/// Masks for all but clinicians, no holds.
+const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/stand/corpus-policy.toml");
+static STAND: LazyLock<Stand> = LazyLock::new(|| Stand::start("clinic", &["--policy", POLICY]));
+
+fn clinician() -> Wire {
+    Wire::connect(&STAND, &STAND.identity("CLINICIAN"))
+}
+
+/// The same script through pgveil and straight; the replies must be the same bytes.
+fn same(what: &str, script: impl Fn(&mut Wire) -> Vec<proto_tests::Message>) {
+    let through = script(&mut clinician());
+    let direct = script(&mut Wire::owner(&STAND));
+    assert_eq!(through, direct, "{what}");
+}
+
+#[test]
+fn replies_are_the_databases_own_bytes() {
+    for sql in [
+        "",
+        ";;",
+        "select 1; select 2; select 1/0; select 3",
+        "begin; select 1; commit",
+        "select 1 as a, null as b, 'x'::text as c where false",
+        "set client_encoding = 'LATIN1'; show client_encoding",
+        "do $$ begin raise notice 'one'; raise warning 'two'; end $$",
+        "select * from clinical.codes order by code",
+        "select nothing from clinical.codes",
+        "rollback",
+        "explain (costs off) select * from clinical.codes",
+    ] {
+        same(sql, |wire| wire.query(sql).messages);
+    }
+}
+
+#[test]
+fn pipelines_and_errors_in_them() {
+    same("pipeline", |wire| {
+        wire.pipeline(|p| {
+            p.parse("a", "select $1::int + 1").describe(b'S', "a");
+            p.bind("", "a", &[Some("1")], 0).describe(b'P', "").execute("", 0);
+            p.bind("", "a", &[Some("2")], 1).execute("", 0);
+            p.parse("b", "select 1/0").bind("", "b", &[], 0).execute("", 0);
+            p.bind("", "a", &[Some("3")], 0).execute("", 0).sync();
+            p.bind("", "a", &[Some("4")], 0).execute("", 0).sync().sync();
+        });
+        let mut all = wire.reply().messages;
+        all.extend(wire.reply().messages);
+        all.extend(wire.reply().messages);
+        all
+    });
+}
+
+#[test]
+fn portals_are_read_in_turns() {
+    same("portals", |wire| {
+        let mut all = wire.query("begin").messages;
+        wire.pipeline(|p| {
+            p.parse("s", "select g from generate_series(1, 7) g");
+            p.bind("one", "s", &[], 0).bind("two", "s", &[], 1);
+            p.execute("one", 3).execute("two", 2).execute("one", 3).execute("two", 0).execute("one", 0).sync();
+        });
+        all.extend(wire.reply().messages);
+        all.extend(wire.query("commit").messages);
+        all
+    });
+}
+
+#[test]
+fn flush_brings_replies_without_a_sync() {
+    let mut wire = clinician();
+    wire.pipeline(|p| {
+        p.parse("", "select 1").bind("", "", &[], 0).execute("", 0).flush();
+    });
+    let tags: Vec<_> = (0..4).map(|_| wire.read().unwrap().tag).collect();
+    assert_eq!(tags, b"12DC");
+    wire.pipeline(|p| {
+        p.sync();
+    });
+    assert_eq!(wire.reply().tags(), "Z");
+}
+
+#[test]
+fn a_masked_statement_described_once_stays_masked_for_every_execution() {
+    let raw = proto_tests::Canaries::of(&STAND);
+    let mut wire = Wire::connect(&STAND, &STAND.identity("AGENT"));
+    wire.pipeline(|p| {
+        p.parse("s", "select ssn, last_name, birth_date from clinical.patients where id = $1").describe(b'S', "s").sync();
+    });
+    assert_eq!(wire.reply().tags(), "1tTZ");
+    for (id, format) in (1..=60).zip([0, 1].into_iter().cycle()) {
+        wire.pipeline(|p| {
+            p.bind("", "s", &[Some(&id.to_string())], format).execute("", 0).sync();
+        });
+        let reply = wire.reply();
+        assert_eq!(reply.of(b'D').count(), 1);
+        raw.assert_clean("an execution", &reply.bytes());
+    }
+    // never described at all, by name and without one
+    for name in ["", "t"] {
+        wire.pipeline(|p| {
+            p.parse(name, "select last_name from clinical.patients where id < 20").bind("", name, &[], 0).execute("", 0).sync();
+        });
+        raw.assert_clean("no Describe", &wire.reply().bytes());
+    }
+    // read in parts
+    wire.pipeline(|p| {
+        p.parse("", "select last_name from clinical.patients where id < 20").bind("p", "", &[], 0);
+        p.execute("p", 5).execute("p", 5).execute("p", 0).sync();
+    });
+    let reply = wire.reply();
+    assert_eq!(reply.of(b'D').count(), 19);
+    raw.assert_clean("a portal in parts", &reply.bytes());
+}
+
+#[test]
+fn copy_goes_both_ways() {
+    STAND.owner("create table tests.copied (id int, word text)");
+    let mut wire = clinician();
+    wire.ask("copy tests.copied from stdin");
+    assert_eq!(wire.read().unwrap().tag, b'G');
+    wire.send(b"d\0\0\0\x0a1\tone\n").unwrap();
+    wire.send(b"d\0\0\0\x0a2\ttwo\nc\0\0\0\x04").unwrap();
+    assert_eq!(wire.reply().tags(), "CZ");
+    let out = wire.query("copy tests.copied to stdout");
+    assert_eq!(out.tags(), "HddcCZ");
+    assert_eq!(out.of(b'd').next().unwrap().body, b"1\tone\n");
+    // failed by the client, in the middle of several statements
+    wire.ask("select 1; copy tests.copied from stdin; select 2");
+    assert_eq!(wire.read().unwrap().tag, b'T');
+    wire.send(b"d\0\0\0\x0a3\ttri\nf\0\0\0\x08no!\0").unwrap();
+    assert_eq!(wire.reply().sqlstate().as_deref(), Some("57014"));
+    assert_eq!(STAND.owner("select count(*) from tests.copied"), "2");
+}
+
+#[test]
+fn a_cancel_reaches_its_own_statement_and_no_other() {
+    let (mut one, mut two) = (clinician(), clinician());
+    one.ask("select pg_sleep(20)");
+    two.ask("select pg_sleep(1)");
+    std::thread::sleep(Duration::from_millis(300));
+    one.cancel();
+    assert_eq!(one.reply().sqlstate().as_deref(), Some("57014"));
+    assert_eq!(two.reply().tags(), "TDCZ");
+    one.cancel();
+    assert_eq!(one.query("select 1").tags(), "TDCZ");
+}
+
+#[test]
+fn a_client_that_vanishes_takes_its_backend_along() {
+    let mut wire = clinician();
+    let pid = wire.key.0;
+    wire.query("begin; lock table clinical.codes in share mode");
+    drop(wire);
+    proto_tests::eventually("the backend goes", || {
+        (STAND.owner(&format!("select count(*) from pg_stat_activity where pid = {pid}")) == "0").then_some(())
+    });
+}
+
+#[test]
+fn the_servers_last_words_are_relayed() {
+    let mut wire = clinician();
+    STAND.owner(&format!("select pg_terminate_backend({})", wire.key.0));
+    let last = wire.reply();
+    assert_eq!(last.sqlstate().as_deref(), Some("57P01"));
+    assert_eq!(last.tags(), "E");
+}
+
+#[test]
+fn notifications_arrive_between_statements() {
+    let mut wire = clinician();
+    wire.query("listen tidings");
+    STAND.owner("notify tidings, 'spring'");
+    let message = wire.read_within(Duration::from_secs(5)).unwrap();
+    assert_eq!(message.tag, b'A');
+    assert!(message.body.ends_with(b"tidings\0spring\0"));
+}
+
+#[test]
+fn a_batch_larger_than_every_buffer_does_not_lock_up() {
+    let mut wire = clinician();
+    let rows = 3000;
+    wire.pipeline(|p| {
+        p.parse("s", "select $1::text, repeat('y', 2000)");
+        for n in 0..rows {
+            p.bind("", "s", &[Some(&format!("{n:01000}"))], 0).execute("", 0);
+        }
+        p.sync();
+    });
+    assert_eq!(wire.reply().of(b'D').count(), rows);
+}
+
+#[test]
+fn bytes_arriving_one_by_one_are_a_message() {
+    let mut wire = clinician();
+    for byte in b"Q\0\0\0\x0dselect 7\0" {
+        wire.send(&[*byte]).unwrap();
+    }
+    assert_eq!(wire.reply().rows(), [[Some("7".to_owned())]]);
+}

@@ -1,0 +1,87 @@
+//! Who a request is from: HTTP Basic (RFC 7617) with a registered credential.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::sync::Semaphore;
+
+use super::attempts::Attempts;
+use super::{AUTHORIZATION_BYTES_MAX, CHECK_WAIT_MS_MAX, CHECKS_MAX};
+use crate::approval::Person;
+use crate::secret::Secret;
+
+/// Checks a name and a password. Runs on a thread that may be kept busy.
+pub trait Authenticate: Send + Sync + 'static {
+    /// The person, if the password is theirs and has not expired.
+    fn authenticate(&self, name: &str, password: &Secret) -> Option<Person>;
+}
+
+impl<F> Authenticate for F
+where
+    F: Fn(&str, &Secret) -> Option<Person> + Send + Sync + 'static,
+{
+    fn authenticate(&self, name: &str, password: &Secret) -> Option<Person> {
+        self(name, password)
+    }
+}
+
+/// Checks passwords, a few at a time.
+pub(super) struct Login {
+    check: Arc<dyn Authenticate>,
+    turns: Arc<Semaphore>,
+    attempts: Attempts,
+}
+
+impl Login {
+    pub(super) fn new(check: Arc<dyn Authenticate>) -> Self {
+        Self { check, turns: Arc::new(Semaphore::new(CHECKS_MAX)), attempts: Attempts::default() }
+    }
+
+    /// Who sent these headers.
+    pub(super) async fn person(&self, headers: &HeaderMap) -> Result<Person, (StatusCode, &'static str)> {
+        let Some((name, password)) = basic(headers) else {
+            return Err((StatusCode::UNAUTHORIZED, "log in with the name and password of a credential"));
+        };
+        if !self.attempts.may_try(&name) {
+            return Err((StatusCode::TOO_MANY_REQUESTS, "too many wrong passwords; wait a minute"));
+        }
+        let wait = Duration::from_millis(CHECK_WAIT_MS_MAX);
+        let turn = tokio::time::timeout(wait, Arc::clone(&self.turns).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return Err((StatusCode::SERVICE_UNAVAILABLE, "too many logins at a time"));
+        };
+        let (check, asked) = (Arc::clone(&self.check), name.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let person = check.authenticate(&asked, &password);
+            drop(turn);
+            person
+        });
+        match found.await {
+            Ok(Some(person)) => Ok(person),
+            Ok(None) => {
+                self.attempts.failed(&name);
+                Err((StatusCode::UNAUTHORIZED, "the name or the password is wrong, or the credential has expired"))
+            }
+            Err(_) => Err((StatusCode::INTERNAL_SERVER_ERROR, "the password could not be checked")),
+        }
+    }
+}
+
+fn basic(headers: &HeaderMap) -> Option<(String, Secret)> {
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    if value.len() > AUTHORIZATION_BYTES_MAX {
+        return None;
+    }
+    let (scheme, token) = value.split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    let pair = Secret::new(STANDARD.decode(token.trim_ascii()).ok()?);
+    let colon = pair.reveal().iter().position(|byte| *byte == b':')?;
+    let (name, rest) = pair.reveal().split_at_checked(colon)?;
+    let password = rest.get(1..)?.to_vec();
+    Some((std::str::from_utf8(name).ok()?.to_owned(), Secret::new(password)))
+}

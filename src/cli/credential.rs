@@ -1,0 +1,97 @@
+//! `pgveil credential new`: a password, shown once, and what the configuration keeps of it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+
+use super::{Exit, complain};
+use crate::policy::{parse_ms, show_ms};
+
+/// Random bytes of a password.
+const PASSWORD_BYTES: usize = 24;
+/// Longest name, in bytes: PostgreSQL's own limit.
+const NAME_BYTES_MAX: usize = 63;
+/// Shortest and longest life, in milliseconds.
+const TTL_MS: std::ops::RangeInclusive<u64> = 60_000..=366 * 86_400_000;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Make a credential: prints its password once, and the block for the configuration
+    #[command(after_help = "Example:\n  pgveil credential new mcp-agent --group agents --ttl 24h")]
+    New(New),
+}
+
+#[derive(Debug, clap::Args)]
+struct New {
+    /// What clients put in `user`
+    name: String,
+    /// A group of the identity; can be given several times
+    #[arg(long = "group", value_name = "GROUP", required = true)]
+    groups: Vec<String>,
+    /// How long it is valid, like 12h or 7d
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = ttl)]
+    ttl: u64,
+    /// Answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn ttl(text: &str) -> Result<u64, String> {
+    let (min, max) = (show_ms(*TTL_MS.start()), show_ms(*TTL_MS.end()));
+    parse_ms(text).filter(|ms| TTL_MS.contains(ms)).ok_or_else(|| format!("write it like `12h` or `7d`, from {min} to {max}"))
+}
+
+pub(super) fn run(arguments: &Arguments) -> Exit {
+    let Action::New(new) = &arguments.action;
+    if new.name.is_empty() || new.name.len() > NAME_BYTES_MAX || new.name.chars().any(|c| c.is_control() || c == ':') {
+        complain(&format!("a name has at most {NAME_BYTES_MAX} bytes, no `:` and no control characters"));
+        return Exit::Usage;
+    }
+    let (Some(password), Some(expires)) = (password(), expires(new.ttl)) else {
+        complain("no password could be made");
+        return Exit::Unavailable;
+    };
+    let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
+    let block = block(&new.name, &new.groups, &verifier, &expires);
+    if new.json {
+        println!(
+            "{}",
+            json!({
+                "name": new.name, "groups": new.groups, "password": password, "verifier": verifier, "expires": expires, "toml": block
+            })
+        );
+    } else {
+        println!("password, shown this once: {password}\n\nfor the configuration:\n\n{block}");
+    }
+    Exit::Done
+}
+
+fn password() -> Option<String> {
+    let mut random = [0_u8; PASSWORD_BYTES];
+    aws_lc_rs::rand::fill(&mut random).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(random))
+}
+
+/// The end of the life, to the second.
+fn expires(ttl_ms: u64) -> Option<String> {
+    let seconds = i64::try_from(ttl_ms / 1000).ok()?;
+    let end = jiff::Timestamp::now().as_second().checked_add(seconds)?;
+    Some(jiff::Timestamp::from_second(end).ok()?.to_string())
+}
+
+fn block(name: &str, groups: &[String], verifier: &str, expires: &str) -> String {
+    let quote = |text: &str| toml::Value::from(text).to_string();
+    let groups: Vec<String> = groups.iter().map(|group| quote(group)).collect();
+    format!(
+        "[[credential]]\nname = {}\ngroups = [{}]\nverifier = {}\nexpires = {expires}",
+        quote(name),
+        groups.join(", "),
+        quote(verifier)
+    )
+}

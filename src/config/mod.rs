@@ -1,0 +1,161 @@
+//! The configuration file: as typed it is a tree with places; checked, with every file it names read, it is a `Config`.
+
+mod file;
+mod read;
+mod verifier;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::policy::{FileFault, Policy};
+use crate::secret::Secret;
+
+/// Where the admin API listens, and where `pgveil holds` looks for it, if nothing is said.
+pub const ADMIN_ADDRESS: &str = "127.0.0.1:6480";
+/// Where clients are served if nothing is said.
+pub const LISTEN_ADDRESS: &str = "127.0.0.1:6432";
+
+/// A checked configuration: what it names has been read.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// SHA-256 of that file.
+    pub digest: [u8; 32],
+    /// Where clients are served.
+    pub listen: Listen,
+    /// Where the admin API listens: a loopback address.
+    pub admin: SocketAddr,
+    /// Where evidence is kept.
+    pub store: Store,
+    /// Bounds.
+    pub limits: Limits,
+    /// Databases, at least one; names differ, `*` stands for every name that no other has.
+    pub databases: Vec<Database>,
+    /// Machine identities; names differ.
+    pub credentials: Vec<Credential>,
+    /// What is allowed but should be known: one sentence each, to be shown at start.
+    pub warnings: Vec<String>,
+}
+
+/// Where clients are served.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// The address. Without TLS it is a loopback address, unless `allow_plaintext` is true.
+    pub address: SocketAddr,
+    /// Certificate and key.
+    pub tls: Option<Tls>,
+    /// True if plaintext may be served on any address.
+    pub allow_plaintext: bool,
+}
+
+/// Certificate and key of the listener; they have been found to fit each other.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub certificate: Vec<u8>,
+    /// The private key, PEM.
+    pub key: Secret,
+    /// Where the certificate was read from.
+    pub certificate_file: PathBuf,
+    /// Where the key was read from.
+    pub key_file: PathBuf,
+}
+
+/// Where evidence is kept.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The folder.
+    pub path: PathBuf,
+    /// Whether a commit waits for the disk.
+    pub durability: Durability,
+    /// The deployment's key; made at the first start.
+    pub key_file: PathBuf,
+    /// A file that every checkpoint is also written to.
+    pub witness: Option<PathBuf>,
+    /// Whether replies are recorded; decisions always are.
+    pub record: bool,
+}
+
+/// What a commit of the log outlives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process.
+    Process,
+    /// Loss of power.
+    Power,
+}
+
+/// Bounds of the running proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most sessions at a time.
+    pub sessions_max: usize,
+    /// How long a login may take, in milliseconds.
+    pub login_ms: u64,
+    /// Most statements that may wait for a person at a time.
+    pub holds_max: usize,
+    /// Most of them of one identity.
+    pub holds_identity_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { sessions_max: 1000, login_ms: 15_000, holds_max: 1000, holds_identity_max: 10 }
+    }
+}
+
+/// A database that clients can name.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// What clients put in `dbname`; `*` for any name, which is then the upstream's too.
+    pub name: String,
+    /// Where it is: a connection URI without a password, for `crate::backend` to read.
+    pub upstream: String,
+    /// The proxy's password there.
+    pub password: Option<Secret>,
+    /// Its policy.
+    pub policy: Arc<Policy>,
+    /// Where the policy was read from.
+    pub policy_file: PathBuf,
+}
+
+/// A machine identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// What clients put in `user`.
+    pub name: String,
+    /// Its groups.
+    pub groups: Vec<String>,
+    /// A SCRAM-SHA-256 verifier, in the form PostgreSQL keeps in `pg_authid` (RFC 5803 with `$` and `:`).
+    pub verifier: String,
+    /// From when on it is refused.
+    pub expires: Option<jiff::Timestamp>,
+}
+
+impl Config {
+    /// Reads a configuration file and everything it names.
+    ///
+    /// # Errors
+    /// Every fault of the file, of what it names and of its policies, each with its place.
+    pub fn load(path: &Path) -> Result<Self, Vec<FileFault>> {
+        read::load(path, &|name| std::env::var(name).ok())
+    }
+
+    /// The database that a client's `dbname` stands for: the one of that name, else the one named `*`.
+    #[must_use]
+    pub fn database(&self, name: &str) -> Option<&Database> {
+        let named = self.databases.iter().find(|database| database.name == name && name != "*");
+        named.or_else(|| self.databases.iter().find(|database| database.name == "*"))
+    }
+
+    /// The credential of this name.
+    #[must_use]
+    pub fn credential(&self, name: &str) -> Option<&Credential> {
+        self.credentials.iter().find(|credential| credential.name == name)
+    }
+}

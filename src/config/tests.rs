@@ -1,0 +1,156 @@
+use std::path::Path;
+
+use super::*;
+
+const VERIFIER: &str = "SCRAM-SHA-256$4096:AAECAwQFBgcICQoLDA0ODw==$\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+const POLICY: &str = "default.then = \"allow\"\nunknown.then = \"block\"\n";
+
+/// A folder with a policy, a password and a certificate.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("good")).unwrap();
+    write("good/policy.toml", POLICY);
+    write("password", "hunter2\n");
+    write("bad.toml", "default.then = \"allow\"\nunknown.then = \"maybe\"\n");
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    write("server.crt", &made.cert.pem());
+    write("server.key", &made.signing_key.serialize_pem());
+    write("other.key", &rcgen::KeyPair::generate().unwrap().serialize_pem());
+    folder
+}
+
+fn load(folder: &Path, text: &str) -> Result<Config, Vec<String>> {
+    let file = folder.join("pgveil.toml");
+    std::fs::write(&file, text).unwrap();
+    let environment = |name: &str| (name == "UPSTREAM").then(|| "from-env".to_owned());
+    let strip = format!("{}/", folder.display());
+    let said = |faults: Vec<crate::policy::FileFault>| faults.iter().map(|fault| fault.to_string().replace(&strip, "")).collect();
+    read::load(&file, &environment).map_err(said)
+}
+
+fn minimal(rest: &str) -> String {
+    format!(
+        "{rest}\n[store]\npath = \"data\"\n[[database]]\nname = \"clinic\"\n\
+         upstream = \"postgresql://app@127.0.0.1/clinic\"\npolicy = \"good\"\n"
+    )
+}
+
+#[test]
+fn a_small_file_is_enough() {
+    let folder = folder();
+    let config = load(folder.path(), &minimal("")).unwrap();
+    assert_eq!(config.listen.address.to_string(), LISTEN_ADDRESS);
+    assert_eq!(config.admin.to_string(), ADMIN_ADDRESS);
+    assert_eq!(config.store.path, folder.path().join("data"));
+    assert_eq!(config.store.key_file, folder.path().join("master.key"));
+    assert!(config.store.record && config.store.durability == Durability::Process);
+    assert_eq!(config.limits, Limits::default());
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn everything_is_read() {
+    let folder = folder();
+    let text = format!(
+        "[listen]\naddress = \"0.0.0.0:0\"\ntls = {{ certificate = \"server.crt\", key = \"server.key\" }}\n\
+         [admin]\naddress = \"[::1]:7000\"\n[store]\npath = \"/var/x\"\ndurability = \"power\"\nkey_file = \"k\"\nwitness = \"w\"\n\
+         record = \"off\"\n[limits]\nsessions_max = 7\nlogin_ms = 500\nholds_max = 3\nholds_identity_max = 2\n\
+         [[database]]\nname = \"clinic\"\nupstream = \"postgresql://app@db/clinic?sslmode=verify-full\"\n\
+         password_file = \"password\"\npolicy = \"good/policy.toml\"\n\
+         [[database]]\nname = \"*\"\nupstream = \"postgresql://app@db\"\npassword_env = \"UPSTREAM\"\npolicy = \"good\"\n\
+         [[credential]]\nname = \"a\"\ngroups = [\"agents\"]\nverifier = \"{VERIFIER}\"\nexpires = 2026-12-31T00:00:00Z\n"
+    );
+    let config = load(folder.path(), &text).unwrap();
+    assert!(config.listen.tls.is_some());
+    assert_eq!(config.database("clinic").unwrap().password.as_ref().unwrap().reveal(), b"hunter2");
+    assert_eq!(config.database("other").unwrap().password.as_ref().unwrap().reveal(), b"from-env");
+    assert_eq!(config.store.path, Path::new("/var/x"));
+    assert_eq!(config.store.witness, Some(folder.path().join("w")));
+    assert_eq!(config.limits.sessions_max, 7);
+    assert_eq!(config.credential("a").unwrap().expires.unwrap().to_string(), "2026-12-31T00:00:00Z");
+    assert!(config.warnings.iter().any(|warning| warning.contains("replies are not recorded")));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn every_fault_is_named_with_its_place() {
+    let folder = folder();
+    let text = "[listen]\naddress = \"0.0.0.0:6432\"\n[admin]\naddress = \"0.0.0.0:1\"\n[store]\npat = \"x\"\n\
+         [[database]]\nname = \"a\"\nupstream = \"postgresql://app:secret@db/a\"\npassword_file = \"nowhere\"\npolicy = \"bad.toml\"\n\
+         [[database]]\nname = \"a\"\nupstream = \"db\"\npassword_env = \"NOT_SET\"\npolicy = \"missing\"\n\
+         [[credential]]\nname = \"x:y\"\ngroups = []\nverifier = \"md5\"\nexpires = \"tomorrow\"\n";
+    let faults = load(folder.path(), text).unwrap_err();
+    for wanted in [
+        "pgveil.toml:1:1: without `tls` only a loopback address is served, not `0.0.0.0:6432`",
+        "pgveil.toml:3:1: the admin API is served on loopback only",
+        "pgveil.toml:5:1: `[store]` lacks `path`",
+        "pgveil.toml:6:1: unknown key `pat` in `[store]`; did you mean `path`?",
+        "pgveil.toml:9:12: `upstream` holds a password",
+        "pgveil.toml:10:17: `nowhere` does not exist",
+        "pgveil.toml:13:8: the name `a` is taken in line 8",
+        "pgveil.toml:14:12: `upstream` must be a connection URI",
+        "pgveil.toml:15:16: the environment variable `NOT_SET` is not set",
+        "pgveil.toml:16:10: `missing` does not exist",
+        "pgveil.toml:18:8: the name of a credential may not hold `:`",
+        "pgveil.toml:19:10: `groups` is an empty list",
+        "pgveil.toml:20:12: `verifier` is no SCRAM-SHA-256 verifier: it does not begin with",
+        "pgveil.toml:21:11: `expires` must be a date and time with an offset",
+        "bad.toml:2:16: `then` is `maybe`",
+    ] {
+        assert!(faults.iter().any(|fault| fault.starts_with(wanted)), "{wanted} not in {faults:#?}");
+    }
+    assert_eq!(faults.len(), 15, "{faults:#?}");
+    assert!(!faults.iter().any(|fault| fault.contains("secret")));
+}
+
+#[test]
+fn keys_that_are_not_built_are_unknown() {
+    let folder = folder();
+    let faults = load(folder.path(), &minimal("[[issuer]]\nname = \"okta\"\n")).unwrap_err();
+    assert!(faults[0].contains("unknown key `issuer`"), "{faults:?}");
+}
+
+#[test]
+fn certificates_are_looked_at() {
+    let folder = folder();
+    let with = |certificate: &str, key: &str| {
+        let tls = format!("[listen]\ntls = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n");
+        load(folder.path(), &minimal(&tls)).map(|_| ()).unwrap_err()
+    };
+    assert!(with("missing.crt", "server.key")[0].contains("`missing.crt` does not exist"));
+    assert!(with("password", "server.key")[0].contains("holds no certificate"));
+    assert!(with("server.crt", "password")[0].contains("holds no private key"));
+    assert!(with("server.crt", "other.key")[0].contains("does not serve with its certificate"));
+}
+
+#[test]
+fn plaintext_off_loopback_is_said_out_loud() {
+    let folder = folder();
+    let config = load(folder.path(), &minimal("[listen]\naddress = \"0.0.0.0:1\"\nallow_plaintext = true\n")).unwrap();
+    assert!(config.warnings[0].contains("without TLS"));
+}
+
+#[test]
+fn a_missing_file_is_one_fault() {
+    let faults = Config::load(Path::new("/no/such/pgveil.toml")).unwrap_err();
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].message.contains("does not exist"));
+}
+
+#[test]
+fn verifiers_have_a_shape() {
+    assert_eq!(verifier::fault(VERIFIER), None);
+    for text in [
+        "",
+        "SCRAM-SHA-256$",
+        "SCRAM-SHA-256$4096:AAECAwQFBgcICQoLDA0ODw==",
+        &VERIFIER.replace("4096", "1"),
+        &VERIFIER.replace("4096", "99999999"),
+        &VERIFIER.replace("AAECAwQFBgcICQoLDA0ODw==", "?"),
+        &VERIFIER.replace("AAAAA=", "AAA="),
+    ] {
+        assert!(verifier::fault(text).is_some(), "{text}");
+    }
+}

@@ -1,0 +1,66 @@
+//! Rules about columns, resolved to a database's object identifiers.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Strategy, resolve};
+use crate::sql::{Catalog, RelationName};
+
+/// A rule of a policy: which columns, and what is done with them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnRule {
+    /// `schema.table.column`, `*` and `?` are globs.
+    pub column: String,
+    /// What is done.
+    pub strategy: Strategy,
+}
+
+/// A column that is masked: by a rule, or because it can hold what a masked column holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MaskedColumn {
+    /// The base column the rule names, as `schema.table.column`.
+    pub source: String,
+    /// What is done, `None` if the column is derived from masked ones in a way that is not followed: placeholder.
+    pub strategy: Option<Strategy>,
+}
+
+/// The masked columns of one database for one set of groups.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MaskMap {
+    /// (relation, attribute number) -> what is done.
+    pub columns: HashMap<(u32, i16), MaskedColumn>,
+    /// Relations that have a masked column, or from which one can be reached (views, children, parents).
+    pub touched: HashSet<u32>,
+    /// True if there is any rule, even one that no column of the catalog matches today: what the catalog does not know is
+    /// then masked.
+    pub ruled: bool,
+}
+
+impl MaskMap {
+    /// Resolves rules against a catalog: base columns by name, the first rule that matches counts; children and partitions by
+    /// their parents' rules and parents by their children's; views and materialized views through their columns' origins.
+    /// A column that would be masked in two different ways gets the placeholder. PostgreSQL's own catalogs that hold data of
+    /// masked columns are covered as well. The result does not depend on the order of anything but `rules`.
+    #[must_use]
+    pub fn resolve(catalog: &Catalog, rules: &[ColumnRule]) -> Self {
+        if rules.is_empty() { Self::default() } else { resolve::resolve(catalog, rules) }
+    }
+
+    /// True if nothing is masked, whatever the catalog will hold.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.columns.is_empty() && !self.ruled
+    }
+
+    /// What is done with a column, `None` if it is clear. Attribute 0 stands for the whole row; system columns (below 0) are
+    /// clear.
+    #[must_use]
+    pub fn covers(&self, table_oid: u32, attribute: i16) -> Option<&MaskedColumn> {
+        self.columns.get(&(table_oid, attribute))
+    }
+
+    /// True if the relation may hold masked columns; one that the catalog does not know may.
+    #[must_use]
+    pub fn touches(&self, name: &RelationName) -> bool {
+        !self.is_empty() && !name.temporary && (name.oids.is_empty() || name.oids.iter().any(|oid| self.touched.contains(oid)))
+    }
+}

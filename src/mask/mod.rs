@@ -1,0 +1,44 @@
+//! The only place that turns what the database sent into what a client may see.
+//!
+//! Knows types, formats and strategies; not users, groups or policy files. The client's door and the ledger take `Masked`
+//! values only, and nothing outside this room can make one.
+
+mod array;
+mod builtin;
+mod cell;
+mod condition;
+mod date;
+mod glob;
+mod keys;
+mod kind;
+mod map;
+mod message;
+mod number;
+mod numeric;
+mod plan;
+mod pseudonym;
+mod resolve;
+mod row;
+mod strategy;
+mod stream;
+mod text;
+mod veil;
+mod zip;
+
+pub use keys::{Keys, PseudonymKey};
+pub use map::{ColumnRule, MaskMap, MaskedColumn};
+pub use message::message;
+pub use plan::{ColumnVerdict, RowPlan, Verdict};
+pub use strategy::Strategy;
+pub use stream::{CannotStream, Exposure, copy, copy_part, own};
+pub use veil::{Masked, Unmasked};
+
+/// What stands for a text that is masked whole.
+pub const PLACEHOLDER: &str = "[redacted]";
+/// A constant of type `char(n)` is padded to no more characters than this, so that a wide type costs no memory.
+const PAD_CHARS_MAX: usize = 256;
+/// Most dimensions of an array (PostgreSQL's `MAXDIM`).
+const ARRAY_DIMENSIONS_MAX: usize = 6;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! How rules spread over a catalog: from tables to their children and parents, and on to views.
+//!
+//! Every column changes at most twice (clear, masked, placeholder), so the time is linear in columns and edges, and cycles end.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::builtin::{DATA_CATALOGS, OWN_SCHEMAS, TOAST_SCHEMA};
+use super::{ColumnRule, MaskMap, MaskedColumn, Strategy, glob};
+use crate::sql::{Catalog, ColumnOrigin, Relation};
+
+type Column = (u32, i16);
+
+/// Resolves a list of rules that is not empty.
+pub(super) fn resolve(catalog: &Catalog, rules: &[ColumnRule]) -> MaskMap {
+    let mut relations: Vec<&Relation> = catalog.relations.values().collect();
+    relations.sort_unstable_by_key(|relation| relation.oid);
+    let mut spread = Spread { catalog, columns: HashMap::new() };
+    spread.rules(&relations, rules);
+    let families = Families::of(&relations);
+    spread.families(&families);
+    let touched = touched(&relations, &families, &spread.columns);
+    spread.views(&relations, &touched);
+    spread.whole_rows(&touched);
+    MaskMap { columns: spread.columns, touched, ruled: true }
+}
+
+struct Spread<'a> {
+    catalog: &'a Catalog,
+    columns: HashMap<Column, MaskedColumn>,
+}
+
+impl Spread<'_> {
+    fn rules(&mut self, relations: &[&Relation], rules: &[ColumnRule]) {
+        let matcher = Matcher::new(rules);
+        let mut name = String::new();
+        for relation in relations {
+            for column in &relation.columns {
+                full_name(relation, &column.name, &mut name);
+                let strategy = if relation.schema.starts_with(TOAST_SCHEMA) {
+                    Some(None)
+                } else {
+                    let former = self.catalog.former.get(&(relation.oid, column.number));
+                    matcher.find(&name).or_else(|| former.and_then(|former| matcher.find(former))).map(Some)
+                };
+                if let Some(strategy) = strategy {
+                    let masked = MaskedColumn { source: name.clone(), strategy: strategy.cloned() };
+                    self.columns.insert((relation.oid, column.number), masked);
+                }
+            }
+        }
+    }
+
+    /// First down from parents to children, then up: what a child adds is seen through its parents, but not in its siblings.
+    fn families(&mut self, families: &Families<'_>) {
+        for edges in [&families.children, &families.parents] {
+            let mut queue = self.sorted();
+            while let Some(column @ (oid, number)) = queue.pop_front() {
+                let Some(name) = self.name(oid, number) else { continue };
+                let relatives = edges.get(&oid).into_iter().flatten();
+                let same = |relative: &u32| families.numbers.get(&(*relative, name)).map(|number| (*relative, *number));
+                let same: Vec<Column> = relatives.filter_map(same).collect();
+                queue.extend(same.into_iter().filter(|relative| self.merge(column, *relative)));
+            }
+        }
+    }
+
+    fn views(&mut self, relations: &[&Relation], touched: &HashSet<u32>) {
+        let mut readers: HashMap<Column, Vec<Column>> = HashMap::new();
+        for relation in relations {
+            for column in &relation.columns {
+                let here = (relation.oid, column.number);
+                match column.origin {
+                    Some(ColumnOrigin::Column(oid, number)) if number > 0 && self.name(oid, number).is_some() => {
+                        readers.entry((oid, number)).or_default().push(here);
+                    }
+                    Some(ColumnOrigin::Column(oid, number)) if number < 0 && self.catalog.relations.contains_key(&oid) => {}
+                    Some(ColumnOrigin::Column(oid, 0)) if self.catalog.relations.contains_key(&oid) => {
+                        if touched.contains(&oid) {
+                            self.derive(relation, here, &column.name);
+                        }
+                    }
+                    Some(ColumnOrigin::Column(..)) => self.derive(relation, here, &column.name),
+                    Some(ColumnOrigin::Expression) | None => {
+                        if touched.contains(&relation.oid) && is_query(relation) {
+                            self.derive(relation, here, &column.name);
+                        }
+                    }
+                }
+            }
+        }
+        let mut queue = self.sorted();
+        while let Some(column) = queue.pop_front() {
+            for reader in readers.get(&column).into_iter().flatten() {
+                if self.merge(column, *reader) {
+                    queue.push_back(*reader);
+                }
+            }
+        }
+    }
+
+    fn whole_rows(&mut self, touched: &HashSet<u32>) {
+        for oid in touched {
+            let Some(relation) = self.catalog.relations.get(oid) else { continue };
+            let source = format!("{}.{}", relation.schema, relation.name);
+            self.columns.insert((*oid, 0), MaskedColumn { source, strategy: None });
+        }
+    }
+
+    /// Marks a column as derived from masked ones.
+    fn derive(&mut self, relation: &Relation, column: Column, name: &str) {
+        let mut source = String::new();
+        full_name(relation, name, &mut source);
+        self.columns.insert(column, MaskedColumn { source, strategy: None });
+    }
+
+    /// Masks `to` as `from` is masked; true if that changed it.
+    fn merge(&mut self, from: Column, to: Column) -> bool {
+        let Some(from) = self.columns.get(&from).cloned() else { return false };
+        match self.columns.get_mut(&to) {
+            None => {
+                self.columns.insert(to, from);
+                true
+            }
+            Some(here) if here.strategy.is_none() || here.strategy == from.strategy => false,
+            Some(here) => {
+                here.strategy = None;
+                true
+            }
+        }
+    }
+
+    fn name(&self, oid: u32, number: i16) -> Option<&str> {
+        let columns = &self.catalog.relations.get(&oid)?.columns;
+        let index = columns.binary_search_by_key(&number, |column| column.number).ok()?;
+        columns.get(index).map(|column| column.name.as_str())
+    }
+
+    fn sorted(&self) -> VecDeque<Column> {
+        let mut columns: Vec<Column> = self.columns.keys().copied().collect();
+        columns.sort_unstable();
+        columns.into()
+    }
+}
+
+fn calls_unknown(relation: &Relation) -> bool {
+    relation.calls_unknown && !OWN_SCHEMAS.contains(&relation.schema.as_str())
+}
+
+fn is_query(relation: &Relation) -> bool {
+    use crate::sql::RelationKind::{MaterializedView, View};
+    matches!(relation.kind, View | MaterializedView)
+}
+
+fn full_name(relation: &Relation, column: &str, name: &mut String) {
+    name.clear();
+    for (index, part) in [&relation.schema, &relation.name, column].into_iter().enumerate() {
+        if index > 0 {
+            name.push('.');
+        }
+        name.push_str(part);
+    }
+}
+
+/// Who inherits from whom, and the columns of those that do by name.
+struct Families<'a> {
+    children: HashMap<u32, Vec<u32>>,
+    parents: HashMap<u32, Vec<u32>>,
+    numbers: HashMap<(u32, &'a str), i16>,
+}
+
+impl<'a> Families<'a> {
+    fn of(relations: &[&'a Relation]) -> Self {
+        let mut families = Self { children: HashMap::new(), parents: HashMap::new(), numbers: HashMap::new() };
+        for child in relations {
+            for parent in &child.parents {
+                families.children.entry(*parent).or_default().push(child.oid);
+                families.parents.entry(child.oid).or_default().push(*parent);
+            }
+        }
+        for relation in relations {
+            if families.children.contains_key(&relation.oid) || families.parents.contains_key(&relation.oid) {
+                let columns = relation.columns.iter().map(|column| ((relation.oid, column.name.as_str()), column.number));
+                families.numbers.extend(columns);
+            }
+        }
+        families
+    }
+}
+
+/// Relations from which a masked column can be reached: their own, or one of what they read, their children or parents. Code
+/// that is not known can reach anything.
+fn touched(relations: &[&Relation], families: &Families<'_>, columns: &HashMap<Column, MaskedColumn>) -> HashSet<u32> {
+    let mut readers: HashMap<u32, Vec<u32>> = HashMap::new();
+    for relation in relations {
+        for source in &relation.depends {
+            readers.entry(*source).or_default().push(relation.oid);
+        }
+        for column in &relation.columns {
+            if let Some(ColumnOrigin::Column(source, _)) = column.origin {
+                readers.entry(source).or_default().push(relation.oid);
+            }
+        }
+    }
+    let own = columns.keys().map(|(oid, _)| *oid);
+    let unknown = relations.iter().filter(|relation| calls_unknown(relation)).map(|relation| relation.oid);
+    let mut queue: Vec<u32> = own.chain(unknown).collect();
+    let mut touched = HashSet::new();
+    while let Some(oid) = queue.pop() {
+        if !touched.insert(oid) {
+            continue;
+        }
+        queue.extend(readers.get(&oid).into_iter().flatten());
+        for relatives in [&families.children, &families.parents] {
+            queue.extend(relatives.get(&oid).into_iter().flatten());
+        }
+    }
+    touched
+}
+
+/// Rules in their order; those without globs are found at once.
+struct Matcher<'a> {
+    exact: HashMap<&'a str, usize>,
+    globs: Vec<(usize, &'a str)>,
+    strategies: Vec<&'a Strategy>,
+}
+
+const REDACT: Strategy = Strategy::Redact;
+
+impl<'a> Matcher<'a> {
+    fn new(rules: &'a [ColumnRule]) -> Self {
+        let own = rules.iter().map(|rule| (rule.column.as_str(), &rule.strategy));
+        let mut matcher = Self { exact: HashMap::new(), globs: Vec::new(), strategies: Vec::new() };
+        for (index, (pattern, strategy)) in own.chain(DATA_CATALOGS.map(|pattern| (pattern, &REDACT))).enumerate() {
+            matcher.strategies.push(strategy);
+            if pattern.contains(['*', '?']) {
+                matcher.globs.push((index, pattern));
+            } else {
+                matcher.exact.entry(pattern).or_insert(index);
+            }
+        }
+        matcher
+    }
+
+    fn find(&self, name: &str) -> Option<&'a Strategy> {
+        let exact = self.exact.get(name).copied();
+        let glob = self.globs.iter().find(|(_, pattern)| glob::matches(pattern, name)).map(|(index, _)| *index);
+        let first = exact.into_iter().chain(glob).min()?;
+        self.strategies.get(first).copied()
+    }
+}

@@ -1,0 +1,184 @@
+//! The TOML form of a policy: read by hand over a tree with places, so that no fault hides another.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeValue;
+
+use super::document::{Document, Fields, FileFault, Value, clip};
+use super::strategies::strategy;
+use super::when::when;
+use super::{APPROVALS_MAX, HoldTerms, MaskRule, Policy, RULES_MAX, Rule, Then, glob};
+use super::{WITHIN_MS_DEFAULT, WITHIN_MS_MAX, WITHIN_MS_MIN};
+
+pub(super) fn read(text: &str, file: &str) -> Result<Policy, Vec<FileFault>> {
+    let document = Document::new(text, file);
+    let table = document.parse();
+    let policy = policy(&document.root(&table), text);
+    let faults = document.into_faults();
+    match policy {
+        Some(policy) if faults.is_empty() => Ok(policy),
+        _ => Err(faults),
+    }
+}
+
+fn policy(root: &Fields<'_, '_>, text: &str) -> Option<Policy> {
+    root.only(&["default", "unknown", "mask", "rule", "known_functions"]);
+    let default = answer(root, "default");
+    let unknown = answer(root, "unknown");
+    let known_functions = root.value("known_functions").map(|value| functions_known(&value)).unwrap_or_default();
+    Some(Policy {
+        version: sha256(text),
+        masks: masks(root),
+        rules: rules(root),
+        default: default?,
+        unknown: unknown?,
+        known_functions,
+    })
+}
+
+fn sha256(text: &str) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    let mut bytes = [0; 32];
+    bytes.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    bytes
+}
+
+/// `[default]` and `[unknown]`: what is not said is not allowed, so both have to be there.
+fn answer(root: &Fields<'_, '_>, key: &'static str) -> Option<Then> {
+    let Some(value) = root.value(key) else {
+        root.fault(format!("the policy lacks `[{key}]`; write `[{key}]` with `then = \"block\"`, `\"allow\"` or a hold"));
+        return None;
+    };
+    let fields = value.fields(&format!("`[{key}]`"))?;
+    fields.only(&["then"]);
+    then(&fields.require("then")?)
+}
+
+fn functions_known(value: &Value<'_, '_>) -> Vec<String> {
+    let mut known = Vec::new();
+    for (text, item) in value.texts().unwrap_or_default() {
+        if let Some(why) = glob::fault(text) {
+            item.fault(format!("`{}` is no pattern: {why}", clip(text)));
+        } else if text.split('.').filter(|part| !part.is_empty()).count() != 2 || text.matches('.').count() != 1 {
+            item.fault(format!("`{}` in `known_functions` must name a schema and a function: `schema.name`", clip(text)));
+        } else {
+            known.push(text.to_owned());
+        }
+    }
+    known
+}
+
+fn masks(root: &Fields<'_, '_>) -> Vec<MaskRule> {
+    let tables = root.tables("mask");
+    if tables.len() > RULES_MAX {
+        root.fault(format!("more than {RULES_MAX} `[[mask]]` entries"));
+        return Vec::new();
+    }
+    let mut lines: BTreeMap<(String, Vec<String>), usize> = BTreeMap::new();
+    tables.iter().filter_map(|fields| mask(fields, &mut lines)).collect()
+}
+
+fn mask(fields: &Fields<'_, '_>, lines: &mut BTreeMap<(String, Vec<String>), usize>) -> Option<MaskRule> {
+    fields.only(&["columns", "with", "unless_groups", "clause"]);
+    let strategy = fields.require("with").and_then(|value| strategy(&value));
+    let mut unless_groups = fields.value("unless_groups").and_then(|value| value.words()).unwrap_or_default();
+    unless_groups.sort();
+    if let Some(clause) = fields.value("clause") {
+        let _ = clause.text();
+    }
+    let mut columns = Vec::new();
+    for (text, item) in fields.require("columns")?.texts()? {
+        if let Some(why) = column_fault(text) {
+            item.fault(format!("`{}` names no column: {why}", clip(text)));
+            continue;
+        }
+        if let Some(line) = lines.insert((text.to_owned(), unless_groups.clone()), item.line()) {
+            item.fault(format!("`{}` is masked twice for the same groups; the first time in line {line}", clip(text)));
+        }
+        columns.push(text.to_owned());
+    }
+    Some(MaskRule { columns, strategy: strategy?, unless_groups })
+}
+
+fn column_fault(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split('.').collect();
+    if parts.len() != 3 || parts.iter().any(|part| part.is_empty()) {
+        return Some("write `schema.table.column`".to_owned());
+    }
+    glob::fault(text)
+}
+
+fn rules(root: &Fields<'_, '_>) -> Vec<Rule> {
+    let tables = root.tables("rule");
+    if tables.len() > RULES_MAX {
+        root.fault(format!("more than {RULES_MAX} `[[rule]]` entries"));
+        return Vec::new();
+    }
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+    tables.iter().filter_map(|fields| rule(fields, &mut lines)).collect()
+}
+
+fn rule(fields: &Fields<'_, '_>, lines: &mut BTreeMap<String, usize>) -> Option<Rule> {
+    fields.only(&["name", "says", "when", "when_any", "then"]);
+    let name = fields.require("name").and_then(|value| rule_name(&value, lines));
+    let says = fields.value("says").and_then(|value| value.text().map(str::to_owned));
+    let then = fields.require("then").and_then(|value| then(&value));
+    let when = when(fields);
+    if let Some(then) = &then
+        && !matches!(then, Then::Hold(_))
+        && when.iter().flatten().any(|condition| condition.rows_over.is_some())
+    {
+        fields.fault("a rule with `rows_over` can only hold: rows before that number have been sent");
+    }
+    Some(Rule { name: name?, says, when: when?, then: then? })
+}
+
+fn rule_name(value: &Value<'_, '_>, lines: &mut BTreeMap<String, usize>) -> Option<String> {
+    let name = value.text()?;
+    if name.len() > 64 || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        value.fault(format!("the name `{}` may hold letters, digits, `-`, `_` and `.`, at most 64", clip(name)));
+        return None;
+    }
+    if let Some(line) = lines.get(name) {
+        value.fault(format!("the name `{name}` is taken by the rule in line {line}"));
+        return None;
+    }
+    lines.insert(name.to_owned(), value.line());
+    Some(name.to_owned())
+}
+
+fn then(value: &Value<'_, '_>) -> Option<Then> {
+    match value.raw() {
+        DeValue::String(word) => match word.as_ref() {
+            "allow" => Some(Then::Allow),
+            "block" => Some(Then::Block),
+            "hold" => {
+                value.fault("a hold needs approvers: `then = { hold = { approvers = [\"compliance\"], within = \"15m\" } }`");
+                None
+            }
+            other => {
+                value.fault(format!("`then` is `{}`; it is `allow`, `block` or `{{ hold = {{ .. }} }}`", clip(other)));
+                None
+            }
+        },
+        _ => {
+            let fields = value.fields("`then`")?;
+            fields.only(&["hold"]);
+            hold(&fields.require("hold")?.fields("`hold`")?).map(Then::Hold)
+        }
+    }
+}
+
+fn hold(fields: &Fields<'_, '_>) -> Option<HoldTerms> {
+    fields.only(&["approvers", "approvals", "within"]);
+    let approvers = fields.require("approvers").and_then(|value| value.words());
+    let approvals = match fields.value("approvals") {
+        Some(value) => value.integer(1, APPROVALS_MAX).and_then(|number| u32::try_from(number).ok()),
+        None => Some(1),
+    };
+    let within_ms = match fields.value("within") {
+        Some(value) => value.duration_ms(WITHIN_MS_MIN, WITHIN_MS_MAX),
+        None => Some(WITHIN_MS_DEFAULT),
+    };
+    Some(HoldTerms { approvers: approvers?, approvals: approvals?, within_ms: within_ms? })
+}

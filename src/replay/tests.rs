@@ -1,0 +1,621 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use rocksdb::WriteBatch;
+use tempfile::TempDir;
+
+use super::value::text;
+use super::{Archive, Evidence, Filter, Found, Reader, Report, Seen, shown, verify};
+use crate::ledger::{ColumnSeen, Content, Event, ReplyEvent, SessionClosed, SessionId, Signer, Tree, Verifier, leaf};
+use crate::secret::Secret;
+use crate::store::columns::{BY_SESSION, BY_TIME, CHECKPOINTS, ENTRIES, HASHES, KEYS, META, SESSIONS};
+use crate::store::tests::{opened, settings, statement};
+use crate::store::{Log, Settings, Store, master_key};
+
+const NOW: u64 = 1_800_000_000_000_000;
+
+fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    [&[tag], u32::try_from(body.len() + 4).unwrap().to_be_bytes().as_slice(), body].concat()
+}
+
+fn data_row(values: &[Option<&[u8]>]) -> Vec<u8> {
+    let mut body = u16::try_from(values.len()).unwrap().to_be_bytes().to_vec();
+    for value in values {
+        match value {
+            Some(value) => {
+                body.extend(i32::try_from(value.len()).unwrap().to_be_bytes());
+                body.extend_from_slice(value);
+            }
+            None => body.extend((-1i32).to_be_bytes()),
+        }
+    }
+    message(b'D', &body)
+}
+
+fn column(name: &str, type_oid: u32, binary: bool, verdict: &str) -> ColumnSeen {
+    ColumnSeen { name: name.into(), type_oid, binary, verdict: verdict.into(), reason: "policy".into() }
+}
+
+fn reply(number: u64) -> Event {
+    let row = data_row(&[Some(b"***-**-1234"), Some(&7i32.to_be_bytes()), None]);
+    Event::Reply(ReplyEvent {
+        number,
+        last: true,
+        columns: vec![column("ssn", 25, false, "masked"), column("n", 23, true, "clear"), column("d", 1082, true, "clear")],
+        frames: vec![Bytes::from(row), Bytes::from(message(b'C', b"SELECT 1\0"))],
+        rows: 1,
+        tag: "SELECT 1".into(),
+        sqlstate: String::new(),
+        duration_us: 300,
+    })
+}
+
+fn session_id(byte: u8) -> SessionId {
+    SessionId([byte; 16])
+}
+
+fn play(log: &Log, byte: u8, statements: u64, close: bool) {
+    let mut recorder = log.session(session_id(byte)).unwrap();
+    let now = NOW + u64::from(byte) * 1_000_000;
+    recorder.append(opened(&format!("agent{}", byte % 2)), now).unwrap();
+    for number in 1..=statements {
+        recorder.append(statement(number, "select ssn, n, d from clinical.patients"), now + number).unwrap();
+        recorder.append(reply(number), now + number).unwrap();
+    }
+    if close {
+        recorder.append(Event::SessionClosed(SessionClosed { reason: "terminate".into() }), now + 99).unwrap();
+    }
+}
+
+/// A log with tables, a write-ahead log, a crash and a clean end behind it.
+pub(crate) fn whole(folder: &TempDir) -> Settings {
+    let settings = settings(folder);
+    let log = Log::open(&settings, NOW).unwrap();
+    (1..=3).for_each(|byte| play(&log, byte, 4, true));
+    let mut left = log.session(session_id(9)).unwrap();
+    left.append(opened("left"), NOW).unwrap();
+    drop(log);
+    drop(left);
+    let log = Log::open(&settings, NOW).unwrap();
+    (4..=6).for_each(|byte| play(&log, byte, 4, byte != 6));
+    log.close().unwrap();
+    settings
+}
+
+fn check(path: &Path, evidence: &Evidence) -> Report {
+    verify(path, evidence, &mut |_, _| {}).unwrap()
+}
+
+fn sentences(report: &Report) -> String {
+    report.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn change(path: &Path, change: impl FnOnce(&Store, &mut WriteBatch)) {
+    let store = Store::open(path).unwrap();
+    let mut batch = WriteBatch::default();
+    change(&store, &mut batch);
+    store.write(batch, true).unwrap();
+}
+
+#[test]
+fn a_whole_log_is_whole() {
+    let folder = TempDir::new().unwrap();
+    let settings = whole(&folder);
+    let evidence = Evidence {
+        checkpoints: settings.witness.iter().cloned().collect(),
+        master: Some(master_key(&settings).unwrap()),
+        public_key: Some(Verifier::parse(&fs::read_to_string(settings.path.join("checkpoint.pub")).unwrap()).unwrap()),
+    };
+    let report = check(&settings.path, &evidence);
+    assert_eq!(sentences(&report), "");
+    assert_eq!((report.entries, report.sessions, report.destroyed), (62, 7, 0));
+    assert_eq!(report.newest.unwrap().size, 62);
+}
+
+#[test]
+fn a_log_in_use_is_verified_too() {
+    let folder = TempDir::new().unwrap();
+    let settings = settings(&folder);
+    let log = Log::open(&settings, NOW).unwrap();
+    for byte in 1..30 {
+        play(&log, byte, 20, true);
+        let report = check(&settings.path, &Evidence::default());
+        assert!(report.live);
+        assert_eq!(sentences(&report), "");
+    }
+}
+
+fn journal_and_table_files(path: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|file| file.unwrap().path()).collect();
+    files.retain(|file| {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        name.ends_with(".sst")
+            || name.ends_with(".log")
+            || name.starts_with("MANIFEST-")
+            || name == "CURRENT"
+            || name == "checkpoint"
+    });
+    files.sort();
+    files
+}
+
+fn flip_every(step: usize) {
+    let folder = TempDir::new().unwrap();
+    let settings = whole(&folder);
+    let files = journal_and_table_files(&settings.path);
+    assert!(files.iter().any(|file| file.extension().is_some_and(|end| end == "sst")));
+    let mut missed = Vec::new();
+    let mut tried = 0;
+    for file in files {
+        let good = fs::read(&file).unwrap();
+        for offset in (0..good.len()).step_by(step) {
+            for bits in [0x01, 0x80] {
+                let mut bad = good.clone();
+                bad[offset] ^= bits;
+                fs::write(&file, &bad).unwrap();
+                tried += 1;
+                if check(&settings.path, &Evidence::default()).is_whole() {
+                    missed.push(format!("{} {offset} {bits:#x}", file.file_name().unwrap().display()));
+                }
+            }
+        }
+        fs::write(&file, &good).unwrap();
+    }
+    assert_eq!(sentences(&check(&settings.path, &Evidence::default())), "");
+    assert!(missed.is_empty(), "{} of {tried} missed: {missed:?}", missed.len());
+}
+
+#[test]
+fn one_changed_byte_is_found_wherever_it_is() {
+    flip_every(211);
+}
+
+#[test]
+#[ignore = "minutes: every byte of every file"]
+fn every_changed_byte_is_found() {
+    flip_every(1);
+}
+
+#[test]
+fn a_changed_entry_is_named() {
+    let folder = TempDir::new().unwrap();
+    let settings = whole(&folder);
+    change(&settings.path, |store, batch| {
+        let mut entry = store.get(&ENTRIES, &7).unwrap().unwrap();
+        *entry.last_mut().unwrap() ^= 1;
+        store.put(batch, &ENTRIES, &7, &entry).unwrap();
+    });
+    let report = check(&settings.path, &Evidence::default());
+    assert_eq!(report.findings.len(), 1, "{}", sentences(&report));
+    assert_eq!((report.findings[0].entry, report.findings[0].session), (Some(7), Some(session_id(1))));
+    assert!(report.findings[0].what.contains("it has been changed"));
+}
+
+/// What an insider does who knows the format: all hashes made anew.
+fn rehash(store: &Store, batch: &mut WriteBatch, entries: &[(u64, Vec<u8>)]) -> Tree {
+    let mut tree = Tree::default();
+    for (index, bytes) in entries {
+        let hashes: Vec<u8> = tree.append(leaf(bytes)).iter().flat_map(|hash| hash.0).collect();
+        store.put(batch, &ENTRIES, index, bytes).unwrap();
+        store.put(batch, &HASHES, index, &hashes).unwrap();
+    }
+    tree
+}
+
+fn all_entries(store: &Store) -> Vec<(u64, Vec<u8>)> {
+    store.scan(&ENTRIES, &[], false).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_tree_made_anew_without_the_signing_key_is_found() {
+    let folder = TempDir::new().unwrap();
+    let settings = whole(&folder);
+    change(&settings.path, |store, batch| {
+        let mut entries = all_entries(store);
+        *entries[7].1.last_mut().unwrap() ^= 1;
+        rehash(store, batch, &entries);
+    });
+    let report = check(&settings.path, &Evidence::default());
+    assert!(sentences(&report).contains("do not have the root"), "{}", sentences(&report));
+    // With a key of their own in place of the log's, only the public key from elsewhere tells.
+    let own = Signer::new("pgveil/0123456789abcdef", &Secret::new(vec![1; 32])).unwrap();
+    let true_key = Verifier::parse(&fs::read_to_string(settings.path.join("checkpoint.pub")).unwrap()).unwrap();
+    change(&settings.path, |store, batch| {
+        let sizes: Vec<u64> = store.scan(&CHECKPOINTS, &[], false).unwrap().map(|row| row.unwrap().0).collect();
+        sizes.iter().for_each(|size| store.delete(batch, &CHECKPOINTS, size).unwrap());
+        let tree = rehash(store, batch, &all_entries(store));
+        let note = own.note(tree.size(), tree.root(), NOW);
+        store.put(batch, &CHECKPOINTS, &tree.size(), &note).unwrap();
+        store.put(batch, &META, &"verifier".to_owned(), &own.verifier().to_string()).unwrap();
+        fs::write(settings.path.join("checkpoint"), note).unwrap();
+        fs::write(settings.path.join("checkpoint.pub"), own.verifier().to_string()).unwrap();
+    });
+    assert!(check(&settings.path, &Evidence::default()).is_whole(), "the limit that the documentation states");
+    let evidence = Evidence { public_key: Some(true_key), ..Evidence::default() };
+    assert!(!check(&settings.path, &evidence).is_whole());
+}
+
+/// Takes the last entries out with all that speaks of them.
+fn truncate(settings: &Settings, size: u64) {
+    change(&settings.path, |store, batch| {
+        let keep: Vec<(u64, Vec<u8>)> = all_entries(store).into_iter().filter(|(index, _)| *index < size).collect();
+        for (index, _) in all_entries(store).iter().filter(|(index, _)| *index >= size) {
+            store.delete(batch, &ENTRIES, index).unwrap();
+            store.delete(batch, &HASHES, index).unwrap();
+        }
+        rehash(store, batch, &keep);
+        for row in store.scan(&CHECKPOINTS, &[], false).unwrap() {
+            let (at, _) = row.unwrap();
+            if at > size {
+                store.delete(batch, &CHECKPOINTS, &at).unwrap();
+            }
+        }
+        for row in store.scan(&BY_SESSION, &[], false).unwrap() {
+            let (key, index) = row.unwrap();
+            if index >= size {
+                store.delete(batch, &BY_SESSION, &key).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_cut_off_end_is_found_by_what_was_kept_elsewhere() {
+    let folder = TempDir::new().unwrap();
+    let settings = whole(&folder);
+    let witness = settings.witness.clone().unwrap();
+    truncate(&settings, 50);
+    let report = check(&settings.path, &Evidence::default());
+    let missing =
+        "the log has 50 entries and `checkpoint` in the data folder has a checkpoint of 62: entries 50 to 61 are missing";
+    assert!(sentences(&report).contains(missing), "{}", sentences(&report));
+    fs::remove_file(settings.path.join("checkpoint")).unwrap();
+    let evidence = Evidence { checkpoints: vec![witness], ..Evidence::default() };
+    let report = check(&settings.path, &evidence);
+    assert!(sentences(&report).contains("entries 50 to 61 are missing"), "{}", sentences(&report));
+}
+
+type Fault = fn(&Store, &mut WriteBatch);
+
+#[test]
+fn taken_out_inserted_and_exchanged_entries_are_found() {
+    let faults: [(&str, Fault); 6] = [
+        ("entry 9 is missing", |store, batch| store.delete(batch, &ENTRIES, &9).unwrap()),
+        ("entries 62 to 69 are missing", |store, batch| store.put(batch, &ENTRIES, &70, &vec![1]).unwrap()),
+        ("it has been moved", |store, batch| {
+            let (one, two) = (store.get(&ENTRIES, &3).unwrap().unwrap(), store.get(&ENTRIES, &4).unwrap().unwrap());
+            store.put(batch, &ENTRIES, &3, &two).unwrap();
+            store.put(batch, &ENTRIES, &4, &one).unwrap();
+        }),
+        ("its summary does not agree with its entries", |store, batch| {
+            let mut row = store.get(&SESSIONS, &session_id(2)).unwrap().unwrap();
+            row.identity = "somebody else".into();
+            store.put(batch, &SESSIONS, &session_id(2), &row).unwrap();
+        }),
+        ("index `by_time` does not have it", |store, batch| {
+            store.delete(batch, &BY_TIME, &(NOW + 3_000_000, session_id(3))).unwrap();
+        }),
+        ("column `by_session` has 63 records where the entries account for 62", |store, batch| {
+            store.put(batch, &BY_SESSION, &(session_id(7), 1), &5).unwrap();
+        }),
+    ];
+    for (sentence, fault) in faults {
+        let folder = TempDir::new().unwrap();
+        let settings = whole(&folder);
+        change(&settings.path, fault);
+        let report = check(&settings.path, &Evidence::default());
+        assert!(sentences(&report).contains(sentence), "{sentence}: {}", sentences(&report));
+    }
+}
+
+#[test]
+fn a_destroyed_key_takes_the_content_and_leaves_the_proof() {
+    let folder = TempDir::new().unwrap();
+    let settings = whole(&folder);
+    let other = {
+        let store = Store::open(&settings.path).unwrap();
+        store.get(&KEYS, &session_id(3)).unwrap().unwrap()
+    };
+    change(&settings.path, |store, batch| store.delete(batch, &KEYS, &session_id(2)).unwrap());
+    let report = check(&settings.path, &Evidence::default());
+    assert_eq!((sentences(&report).as_str(), report.destroyed), ("", 1));
+    let archive = Archive::open(&settings.path).unwrap();
+    let master = master_key(&settings).unwrap();
+    assert!(archive.key(session_id(2), &master).unwrap().is_none());
+    drop(archive);
+    // A key put in the place of another is found with the master key.
+    change(&settings.path, |store, batch| store.put(batch, &KEYS, &session_id(4), &other).unwrap());
+    let evidence = Evidence { master: Some(master), ..Evidence::default() };
+    assert!(sentences(&check(&settings.path, &evidence)).contains("does not open with the master key"));
+}
+
+#[test]
+fn missing_files_are_found() {
+    for gone in [".sst", ".log", "CURRENT", "MANIFEST"] {
+        let folder = TempDir::new().unwrap();
+        let settings = whole(&folder);
+        let files = journal_and_table_files(&settings.path);
+        let biggest =
+            files.iter().filter(|file| file.to_string_lossy().contains(gone)).max_by_key(|file| file.metadata().unwrap().len());
+        fs::remove_file(biggest.unwrap()).unwrap();
+        assert!(!check(&settings.path, &Evidence::default()).is_whole(), "{gone}");
+    }
+    let folder = TempDir::new().unwrap();
+    assert!(verify(folder.path(), &Evidence::default(), &mut |_, _| {}).is_err());
+}
+
+#[test]
+fn sessions_are_found_and_read_back() {
+    let folder = TempDir::new().unwrap();
+    let settings = whole(&folder);
+    let archive = Archive::open(&settings.path).unwrap();
+    let list =
+        |filter: Filter| -> Vec<u8> { archive.sessions(&filter).unwrap().iter().map(|(session, _)| session.0[0]).collect() };
+    let all = Filter { limit: 50, ..Filter::default() };
+    assert_eq!(list(all.clone()), [6, 5, 4, 3, 2, 1, 9]);
+    assert_eq!(list(Filter { limit: 2, ..all.clone() }), [6, 5]);
+    assert_eq!(list(Filter { identity: Some("agent1".into()), ..all.clone() }), [5, 3, 1]);
+    assert_eq!(list(Filter { identity: Some("agent".into()), ..all.clone() }), [0u8; 0]);
+    assert_eq!(list(Filter { database: Some("clinic".into()), limit: 3, ..all.clone() }), [6, 5, 4]);
+    assert_eq!(list(Filter { since_us: Some(NOW + 2_000_000), until_us: Some(NOW + 5_000_000), ..all }), [4, 3, 2]);
+    assert_eq!(archive.find("xyz").unwrap(), Found::None);
+    assert_eq!(archive.find("07").unwrap(), Found::None);
+    assert_eq!(archive.find("0").unwrap(), Found::Several);
+    let Found::One(session, row) = archive.find("03030").unwrap() else { panic!("session 3") };
+    assert_eq!((session, row.statements, row.closed), (session_id(3), 4, Some((NOW + 3_000_099, "terminate".to_owned()))));
+    let key = archive.key(session, &master_key(&settings).unwrap()).unwrap();
+    let entries: Vec<_> = archive.entries(session, key.as_ref()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(entries.len(), 10);
+    let Event::Statement(event) = &entries[1].event else { panic!("a statement") };
+    assert_eq!(event.text, "select ssn, n, d from clinical.patients");
+    let Event::Reply(event) = &entries[2].event else { panic!("a reply") };
+    let seen = Reader::default().read(&event.columns, &event.frames);
+    assert_eq!(seen[1], Seen::Row(vec![Some("***-**-1234".into()), Some("7".into()), None]));
+    assert_eq!(seen[2], Seen::Done("SELECT 1".into()));
+    assert!(archive.entries(session, None).unwrap().any(|entry| entry.unwrap().content == Content::Sealed));
+}
+
+#[test]
+fn answers_are_read_however_they_are_cut() {
+    let mut field = b"n\0".to_vec();
+    field.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 23, 0, 4, 0xff, 0xff, 0xff, 0xff, 0, 1]);
+    let description = message(b'T', &[&[0, 1], field.as_slice()].concat());
+    let bytes = [
+        description,
+        data_row(&[Some(&41i32.to_be_bytes())]),
+        message(b'N', b"SNOTICE\0C00000\0Mlook\0\0"),
+        data_row(&[None]),
+        message(b'C', b"SELECT 2\0"),
+        message(b'E', b"SERROR\0C22012\0Mdivision by zero\0\0"),
+        message(b'd', b"1\t2\n"),
+        message(b's', b""),
+        message(b'I', b""),
+        message(b'D', &[0, 1, 0]),
+        message(b'Z', b"I"),
+    ]
+    .concat();
+    let whole = Reader::default().read(&[], &[Bytes::from(bytes.clone())]);
+    assert_eq!(whole.len(), 10);
+    assert_eq!(
+        whole[1..4],
+        [Seen::Row(vec![Some("41".into())]), Seen::Notice("NOTICE 00000: look".into()), Seen::Row(vec![None])]
+    );
+    assert_eq!(whole[5], Seen::Error("ERROR 22012: division by zero".into()));
+    assert_eq!(whole[6], Seen::Copy("1\t2\n".into()));
+    assert_eq!(whole[9], Seen::Malformed(b'D'));
+    for cut in 0..bytes.len() {
+        let mut reader = Reader::default();
+        let mut seen = reader.read(&[], &[Bytes::copy_from_slice(&bytes[..cut])]);
+        seen.extend(reader.read(&[], &[Bytes::copy_from_slice(&bytes[cut..])]));
+        assert_eq!(seen, whole);
+    }
+}
+
+#[test]
+fn binary_values_are_read_as_their_types() {
+    let cases: [(u32, &[u8], &str); 22] = [
+        (16, &[1], "t"),
+        (16, &[2], "\\x02"),
+        (20, &(-5i64).to_be_bytes(), "-5"),
+        (21, &7i16.to_be_bytes(), "7"),
+        (23, &[0, 0, 7], "\\x000007"),
+        (25, b"text", "text"),
+        (701, &1.5f64.to_be_bytes(), "1.5"),
+        (1082, &0i32.to_be_bytes(), "2000-01-01"),
+        (1082, &(-1i32).to_be_bytes(), "1999-12-31"),
+        (1082, &i32::MAX.to_be_bytes(), "infinity"),
+        (1082, &(i32::MAX - 1).to_be_bytes(), "\\x7ffffffe"),
+        (1083, &3_600_000_001i64.to_be_bytes(), "01:00:00.000001"),
+        (1114, &(-1_000_000i64).to_be_bytes(), "1999-12-31 23:59:59"),
+        (1184, &0i64.to_be_bytes(), "2000-01-01 00:00:00+00"),
+        (2950, &[0xab; 16], "abababab-abab-abab-abab-abababababab"),
+        (3802, b"\x01{}", "{}"),
+        (1700, &[0, 2, 0, 0, 0, 0, 0, 2, 0, 12, 0x13, 0x88], "12.50"),
+        (1700, &[0, 1, 0xff, 0xff, 0x40, 0, 0, 4, 0, 5], "-0.0005"),
+        (1700, &[0, 1, 0, 1, 0, 0, 0, 0, 0, 3], "30000"),
+        (1700, &[0, 0, 0, 0, 0xc0, 0, 0, 0], "NaN"),
+        (1700, &[0, 9, 0, 0, 0, 0, 0, 0], "\\x0009000000000000"),
+        (9999, b"\xff", "\\xff"),
+    ];
+    for (type_oid, value, expected) in cases {
+        assert_eq!(text(type_oid, true, value), expected, "{type_oid}");
+    }
+    assert_eq!(text(25, false, b"\xff"), "\\xff");
+    assert_eq!(shown("a\u{1b}[2Jb\r\n\u{202e}c"), "a\\u{1b}[2Jb\\u{d}\n\\u{202e}c");
+}
+
+/// Not a test of its own: the process that the test below kills. Says each statement once it is durable.
+#[test]
+#[ignore = "started by another test"]
+fn child_that_is_killed() {
+    use std::io::Write as _;
+    let Some(path) = std::env::var_os("PGVEIL_TEST_FOLDER") else { return };
+    let (path, round) = (PathBuf::from(path), std::env::var("PGVEIL_TEST_ROUND").unwrap().parse::<u8>().unwrap());
+    let settings = Settings {
+        key_file: path.join("master.key"),
+        path: path.join("data"),
+        witness: None,
+        ..settings(&TempDir::new().unwrap())
+    };
+    let log = Log::open(&settings, NOW).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut recorder = log.session(session_id(round)).unwrap();
+    recorder.append(opened("killed"), NOW).unwrap();
+    for number in 1..1_000_000u64 {
+        let position = recorder.append(statement(number, &"select ssn from clinical.patients ".repeat(20)), NOW).unwrap();
+        runtime.block_on(recorder.wait(position)).unwrap();
+        writeln!(std::io::stdout(), "durable {number}").unwrap();
+        recorder.append(reply(number), NOW).unwrap();
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing_it_acknowledged() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    let folder = TempDir::new().unwrap();
+    let mut settings = settings(&folder);
+    settings.witness = None;
+    for round in 1..=12u8 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "replay::tests::child_that_is_killed", "--ignored", "--nocapture"])
+            .env("PGVEIL_TEST_FOLDER", folder.path())
+            .env("PGVEIL_TEST_ROUND", round.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut durable = 0;
+        let mut read = |line: String| {
+            if let Some(number) = line.strip_prefix("durable ") {
+                durable = number.parse::<u64>().unwrap_or(durable);
+            }
+            durable
+        };
+        while read(lines.next().unwrap().unwrap()) < u64::from(round) * 97 {}
+        child.kill().unwrap();
+        child.wait().unwrap();
+        lines.map_while(Result::ok).for_each(|line| {
+            read(line);
+        });
+        drop(Log::open(&settings, NOW).unwrap());
+        let report = check(&settings.path, &Evidence::default());
+        assert_eq!(sentences(&report), "");
+        let archive = Archive::open(&settings.path).unwrap();
+        let Found::One(session, row) = archive.find(&session_id(round).to_string()).unwrap() else { panic!("round {round}") };
+        assert!(row.statements >= durable, "{} of {durable}", row.statements);
+        assert_eq!(row.closed.unwrap().1, "crash");
+        let key = archive.key(session, &master_key(&settings).unwrap()).unwrap();
+        assert!(archive.entries(session, key.as_ref()).unwrap().all(|entry| entry.is_ok()));
+    }
+}
+
+/// Not a test of its own: the process that may write two megabytes to a file and no more.
+#[test]
+#[ignore = "started by another test"]
+fn child_that_runs_out_of_space() {
+    use crate::store::LogFailed;
+    let Some(path) = std::env::var_os("PGVEIL_TEST_FOLDER").map(PathBuf::from) else { return };
+    let settings = Settings {
+        key_file: path.join("master.key"),
+        path: path.join("data"),
+        witness: None,
+        ..settings(&TempDir::new().unwrap())
+    };
+    let log = Log::open(&settings, NOW).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut recorder = log.session(session_id(1)).unwrap();
+    recorder.append(opened("full"), NOW).unwrap();
+    let mut state = 1u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    for number in 1.. {
+        let text: String = (0..20_000).map(|_| char::from(b' ' + noise() % 90)).collect();
+        let position = recorder.append(statement(number, &text), NOW).unwrap();
+        if let Err(failure) = runtime.block_on(recorder.wait(position)) {
+            assert!(matches!(failure, LogFailed::Write(_)), "{failure}");
+            assert_eq!(recorder.append(statement(number, "select 1"), NOW), Err(failure.clone()));
+            assert_eq!(runtime.block_on(recorder.room()), Err(failure.clone()));
+            assert_eq!(log.failed(), Some(failure.to_string()));
+            assert_eq!(log.close(), Err(failure));
+            println!("durable {}", number - 1);
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_and_loses_nothing_it_acknowledged() {
+    use std::process::Command;
+    let folder = TempDir::new().unwrap();
+    let settings = settings(&folder);
+    let limited =
+        "trap '' XFSZ; ulimit -f 4096; exec \"$0\" --exact replay::tests::child_that_runs_out_of_space --ignored --nocapture";
+    let output = Command::new("sh")
+        .args(["-c", limited])
+        .arg(std::env::current_exe().unwrap())
+        .env("PGVEIL_TEST_FOLDER", folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let durable = said.lines().find_map(|line| line.split_once("durable ")?.1.parse::<u64>().ok());
+    let durable = durable.unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)));
+    assert!(durable > 10, "{said}");
+    drop(Log::open(&settings, NOW).unwrap());
+    assert_eq!(sentences(&check(&settings.path, &Evidence::default())), "");
+    let archive = Archive::open(&settings.path).unwrap();
+    let Found::One(_, row) = archive.find("0101").unwrap() else { panic!("the session") };
+    assert!(row.statements >= durable, "{} of {durable}", row.statements);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_answer_makes_the_reader_panic(
+        tag in 0usize..12,
+        body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60),
+        type_oid in 0usize..12,
+        tail in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..20),
+    ) {
+        let oids = [16, 20, 700, 1082, 1083, 1114, 1184, 1700, 2950, 3802, 18, 9999];
+        let frame = [message(b"TDdCENAsIZ1G"[tag], &body), tail].concat();
+        let columns = [column("a", oids[type_oid], true, "clear"), column("b", 1700, true, "clear")];
+        Reader::default().read(&columns, &[Bytes::from(frame)]);
+        text(oids[type_oid], true, &body);
+    }
+}
+
+#[test]
+fn a_copy_of_a_log_in_use_is_whole_and_one_changed_byte_in_it_is_found() {
+    let folder = TempDir::new().unwrap();
+    // No checkpoint between the copies of two files.
+    let settings = Settings { checkpoint_every_ms: 600_000, ..whole(&folder) };
+    let log = Log::open(&settings, NOW).unwrap();
+    play(&log, 8, 10, true);
+    while log.size() < 84 {
+        std::thread::yield_now();
+    }
+    let copy = TempDir::new().unwrap();
+    for file in fs::read_dir(&settings.path).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let report = check(copy.path(), &Evidence::default());
+    assert_eq!((sentences(&report).as_str(), report.entries, report.live), ("", 84, false));
+    for file in journal_and_table_files(copy.path()) {
+        let good = fs::read(&file).unwrap();
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        if bad.is_empty() {
+            continue;
+        }
+        bad[middle] ^= 0x10;
+        fs::write(&file, &bad).unwrap();
+        let report = check(copy.path(), &Evidence::default());
+        assert!(!report.is_whole(), "{}", file.display());
+        fs::write(&file, &good).unwrap();
+    }
+    log.close().unwrap();
+}

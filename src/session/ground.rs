@@ -1,0 +1,296 @@
+//! What all sessions on one database stand on: its catalog, its policy, and the rulings already made.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use quick_cache::sync::Cache;
+use tokio::sync::Mutex;
+
+use super::catalog;
+use super::names::Names;
+use super::ruling::Verdict;
+use crate::backend::{self, ConnectError, Querier, QueryError, QueryLimits, Route, Start};
+use crate::mask::{Keys, MaskMap, RowPlan};
+use crate::policy::{Policy, Subject};
+use crate::sql::{self, Catalog, RelationName, Setting};
+use crate::wire::{Frame, Malformed, RowDescription};
+
+/// How long a catalog may go unchecked while statements are ruled upon by it.
+const UNCHECKED_MAX: Duration = Duration::from_secs(1);
+/// How long it may go unchecked when a session begins or moves its search path.
+const UNCHECKED_ANEW_MAX: Duration = Duration::from_millis(50);
+/// Longest wait for a look at the catalog.
+const LOOK_MAX: Duration = Duration::from_secs(20);
+/// Rulings kept for one set of groups.
+const VERDICTS_MAX: usize = 4096;
+/// Longest text whose ruling is kept, in bytes.
+const KEPT_TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Plans for rows kept for one set of groups.
+const PLANS_MAX: usize = 2048;
+
+/// Bounds of a question about the catalog.
+const LOOK: QueryLimits = QueryLimits { rows_max: 5_000_000, answer_bytes_max: 64 << 20, time_max: LOOK_MAX };
+
+/// Why the catalog could not be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum LookFault {
+    /// The database could not be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// It did not answer as it should.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// An answer is not of the shape expected.
+    #[error("the catalog has an unexpected shape")]
+    Shape,
+    /// It took too long.
+    #[error("the catalog was not read in time")]
+    Slow,
+}
+
+/// One database, as it is configured.
+#[derive(Debug)]
+pub struct Ground {
+    /// The database's name as clients say it.
+    pub(super) name: String,
+    /// The way to it.
+    pub(super) route: Arc<Route>,
+    pub(super) policy: Arc<Policy>,
+    keys: Arc<Keys>,
+    looker: Mutex<Looker>,
+    catalog: RwLock<Arc<Catalog>>,
+    version: AtomicU64,
+    /// How often something may have changed the catalog, and how many of these times a look has followed.
+    wanted: AtomicU64,
+    seen: AtomicU64,
+    views: RwLock<HashMap<Vec<String>, Arc<View>>>,
+}
+
+/// The connection that looks at the catalog.
+#[derive(Debug)]
+struct Looker {
+    querier: Option<Querier>,
+    fingerprint: String,
+    looked: Option<Instant>,
+}
+
+/// What one set of groups may see of one version of the catalog.
+#[derive(Debug)]
+pub(super) struct Sight {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) masks: MaskMap,
+    phi: MaskMap,
+    policy: Arc<Policy>,
+    keys: Arc<Keys>,
+    groups: Vec<String>,
+    database: String,
+}
+
+/// A sight, with the rulings and plans made on it.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) sight: Arc<Sight>,
+    verdicts: Cache<Bytes, Arc<Verdict>>,
+    plans: Cache<(Bytes, bool), Arc<Plan>>,
+}
+
+/// A plan for rows, with the RowDescription it was made from.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) rows: RowPlan,
+    pub(super) description: Bytes,
+}
+
+impl Ground {
+    /// A database that has not been looked at yet.
+    #[must_use]
+    pub fn new(name: String, route: Arc<Route>, policy: Arc<Policy>, keys: Arc<Keys>) -> Self {
+        Self {
+            name,
+            route,
+            policy,
+            keys,
+            looker: Mutex::new(Looker { querier: None, fingerprint: String::new(), looked: None }),
+            catalog: RwLock::new(Arc::new(Catalog::default())),
+            version: AtomicU64::new(0),
+            wanted: AtomicU64::new(1),
+            seen: AtomicU64::new(0),
+            views: RwLock::new(HashMap::new()),
+        }
+    }
+
+    /// Something may have changed the catalog: nothing is ruled upon before it has been looked at again.
+    pub(super) fn mark_stale(&self) {
+        self.wanted.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn is_stale(&self) -> bool {
+        self.wanted.load(Ordering::Acquire) > self.seen.load(Ordering::Acquire)
+    }
+
+    /// What these groups may see now. `anew` asks for a fresh look: the session begins, or its search path has moved.
+    ///
+    /// # Errors
+    /// The catalog could not be looked at.
+    pub(super) async fn view(&self, groups: &[String], known: Option<&Arc<View>>, anew: bool) -> Result<Arc<View>, LookFault> {
+        if self.policy.needs_catalog() {
+            self.look(if anew { UNCHECKED_ANEW_MAX } else { UNCHECKED_MAX }).await?;
+        }
+        let version = self.version.load(Ordering::Acquire);
+        if let Some(view) = known
+            && view.sight.catalog.version == version
+        {
+            return Ok(Arc::clone(view));
+        }
+        Ok(self.shared_view(groups))
+    }
+
+    /// The same as of this very moment: for what another session can redefine in place.
+    pub(super) async fn view_now(&self, groups: &[String], known: &Arc<View>) -> Result<Arc<View>, LookFault> {
+        self.look(Duration::ZERO).await?;
+        self.view(groups, Some(known), false).await
+    }
+
+    fn shared_view(&self, groups: &[String]) -> Arc<View> {
+        let catalog = Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner));
+        let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = views.get(groups)
+            && view.sight.catalog.version == catalog.version
+        {
+            return Arc::clone(view);
+        }
+        let sight = Sight {
+            masks: MaskMap::resolve(&catalog, &self.policy.masks_for(groups)),
+            phi: MaskMap::resolve(&catalog, &self.policy.phi()),
+            catalog,
+            policy: Arc::clone(&self.policy),
+            keys: Arc::clone(&self.keys),
+            groups: groups.to_vec(),
+            database: self.name.clone(),
+        };
+        let view = Arc::new(View { sight: Arc::new(sight), verdicts: Cache::new(VERDICTS_MAX), plans: Cache::new(PLANS_MAX) });
+        views.insert(groups.to_vec(), Arc::clone(&view));
+        view
+    }
+
+    /// Looks at the catalog if something may have changed it, or if it has not been looked at for a while.
+    async fn look(&self, unchecked_max: Duration) -> Result<(), LookFault> {
+        let asked = Instant::now().checked_sub(unchecked_max);
+        let fresh = unchecked_max < UNCHECKED_MAX || self.is_stale();
+        let mut looker = if fresh {
+            self.looker.lock().await
+        } else {
+            match self.looker.try_lock() {
+                Ok(looker) => looker,
+                Err(_) => return Ok(()),
+            }
+        };
+        let due = asked.is_none_or(|asked| looker.looked.is_none_or(|looked| looked <= asked));
+        if !due && !self.is_stale() {
+            return Ok(());
+        }
+        let outcome = tokio::time::timeout(LOOK_MAX, self.look_now(&mut looker)).await;
+        if !matches!(outcome, Ok(Ok(()))) {
+            looker.querier = None;
+        }
+        outcome.unwrap_or(Err(LookFault::Slow))
+    }
+
+    async fn querier(&self) -> Result<Querier, LookFault> {
+        let parameters = [(Bytes::from_static(b"client_encoding"), Bytes::from_static(b"UTF8"))];
+        let start = Start { version: crate::wire::VERSION_3_0, database: self.name.as_bytes(), parameters: &parameters };
+        Ok(Querier::new(backend::connect(&self.route, &start).await?, LOOK))
+    }
+
+    async fn look_now(&self, looker: &mut Looker) -> Result<(), LookFault> {
+        // Read before the look, so that what changes during it is looked at again.
+        let wanted = self.wanted.load(Ordering::Acquire);
+        let began = Instant::now();
+        let mut querier = match looker.querier.take() {
+            Some(querier) => querier,
+            None => self.querier().await?,
+        };
+        let fingerprint = catalog::fingerprint(&mut querier).await?;
+        if looker.fingerprint != fingerprint {
+            let version = self.version.load(Ordering::Acquire) + 1;
+            let mut fetched = catalog::fetch(&mut querier, version).await?;
+            fetched.remember(&self.catalog.read().unwrap_or_else(PoisonError::into_inner));
+            *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fetched);
+            self.version.store(version, Ordering::Release);
+            looker.fingerprint = fingerprint;
+        }
+        looker.querier = Some(querier);
+        looker.looked = Some(began);
+        self.seen.fetch_max(wanted, Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+impl Sight {
+    /// A relation as the log spells it: `schema.name` of all it may stand for, or as it was written.
+    pub(super) fn spelled(&self, name: &RelationName) -> Vec<String> {
+        if name.oids.is_empty() {
+            return vec![name.schema.as_ref().map_or_else(|| name.name.clone(), |schema| format!("{schema}.{}", name.name))];
+        }
+        let known = name.oids.iter().filter_map(|oid| self.catalog.relations.get(oid));
+        known.map(|relation| format!("{}.{}", relation.schema, relation.name)).collect()
+    }
+}
+
+impl View {
+    /// The ruling on a text, from memory if it was made before on the same ground.
+    pub(super) fn verdict(&self, text: &Bytes, identity: &str, names: &Names) -> Arc<Verdict> {
+        let plain = names.is_plain() && text.len() <= KEPT_TEXT_BYTES_MAX;
+        if plain && let Some(verdict) = self.verdicts.get(text) {
+            return verdict;
+        }
+        let verdict = Arc::new(self.judge(text, identity, names));
+        if plain && verdict.is_shareable() {
+            // The key is a copy: the text shares memory with everything the client sent along with it.
+            self.verdicts.insert(Bytes::copy_from_slice(text), Arc::clone(&verdict));
+        }
+        verdict
+    }
+
+    fn judge(&self, text: &Bytes, identity: &str, names: &Names) -> Verdict {
+        let sight = &self.sight;
+        let setting = Setting {
+            catalog: &sight.catalog,
+            standard_conforming_strings: names.standard_conforming_strings,
+            client_encoding: &names.client_encoding,
+            temporary: &names.temporary,
+            prepared: &|name| names.prepared(name),
+            cursors: &|name| names.cursor(name),
+        };
+        let analysis = sql::analyze(text, &setting);
+        self.decide(Bytes::copy_from_slice(text), analysis, identity)
+    }
+
+    /// The ruling on facts that were found otherwise than from a text.
+    pub(super) fn decide(&self, text: Bytes, analysis: sql::Analysis, identity: &str) -> Verdict {
+        let sight = &self.sight;
+        let subject = Subject { identity, groups: &sight.groups, database: &sight.database };
+        let decision = sight.policy.decide(&analysis, &subject, &sight.masks, &sight.phi);
+        Verdict::new(text, analysis, decision, Arc::clone(sight))
+    }
+
+    /// The plan for rows of this description, on the sight that their statement was ruled upon.
+    pub(super) fn plan(&self, sight: &Sight, frame: &Frame, touched: bool) -> Result<Arc<Plan>, Malformed> {
+        let same = std::ptr::eq(sight, Arc::as_ptr(&self.sight));
+        let key = (frame.bytes().clone(), touched);
+        if same && let Some(plan) = self.plans.get(&key) {
+            return Ok(plan);
+        }
+        let description = RowDescription::read(frame)?;
+        let rows = RowPlan::new(&description, &sight.masks, touched, &sight.catalog, &sight.keys);
+        // A copy: the frame shares memory with everything that was read along with it.
+        let plan = Arc::new(Plan { rows, description: Bytes::copy_from_slice(frame.bytes()) });
+        if same {
+            self.plans.insert((plan.description.clone(), touched), Arc::clone(&plan));
+        }
+        Ok(plan)
+    }
+}

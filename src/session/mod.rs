@@ -1,0 +1,281 @@
+//! One connection's life: the database's side is opened, the conversation relayed, the end recorded.
+
+#[cfg(test)]
+mod allocations;
+mod cancels;
+mod catalog;
+mod fault;
+mod ground;
+mod hold;
+mod meter;
+mod minutes;
+mod names;
+mod outbox;
+mod recording;
+mod relay;
+mod rule;
+mod ruling;
+
+pub use cancels::Cancels;
+use cancels::{CANCELS_MAX, Done, Registered};
+pub use ground::{Ground, LookFault};
+pub use minutes::Minutes;
+pub use recording::now_us;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, watch};
+
+use crate::approval::Desk;
+use crate::backend::{self, ConnectError, Connection, Start};
+use crate::frontend;
+use crate::ledger::{Event, SessionClosed, SessionId, SessionOpened};
+use crate::mask::{self, Exposure};
+use crate::store::{Log, Position};
+use crate::wire::{self, CancelKey, VERSION_3_0};
+use fault::Fault;
+use recording::Recording;
+use relay::Relay;
+
+/// How long the last words of a session may take.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
+/// How long the goodbye to the database may take.
+const GOODBYE_MAX: Duration = Duration::from_secs(1);
+
+/// What all sessions share.
+pub struct House {
+    /// The log.
+    pub log: Log,
+    /// Where people answer.
+    pub desk: Desk,
+    /// What happens at the desk, on its way to the log.
+    pub minutes: Minutes,
+    /// Keys by which sessions can be cancelled.
+    pub cancels: Cancels,
+    /// False: replies are not recorded.
+    pub replies: bool,
+}
+
+impl House {
+    /// Asks the database to cancel what a session is doing there. The session does not wait for it, the client that asked does.
+    fn cancel_upstream(&self, ground: &Arc<Ground>, key: Option<CancelKey>, done: Done) {
+        let Some(key) = key else { return };
+        let ground = Arc::clone(ground);
+        tokio::spawn(async move {
+            if let Err(fault) = backend::cancel(&ground.route, &key).await {
+                tracing::warn!(database = %ground.name, %fault, "cancel request failed");
+            }
+            drop(done);
+        });
+    }
+}
+
+/// How a session ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum End {
+    /// The client has said goodbye.
+    Terminated,
+    /// The client has gone without a word.
+    ClientGone,
+    /// The database has said why, and closed.
+    ServerClosed,
+    /// The database has gone without a word.
+    ServerGone,
+    /// The proxy ends.
+    Shutdown,
+    /// The log cannot be written.
+    LogFailed,
+    /// The database sent what cannot be masked.
+    Unmaskable,
+    /// The client broke the protocol.
+    Protocol(String),
+}
+
+impl End {
+    /// The word for it in the log.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Terminated => "terminate",
+            Self::ClientGone => "client-gone",
+            Self::ServerClosed | Self::ServerGone => "server-gone",
+            Self::Shutdown => "shutdown",
+            Self::LogFailed => "log-failed",
+            Self::Unmaskable => "unmaskable",
+            Self::Protocol(_) => "protocol",
+        }
+    }
+}
+
+/// What can come to a session from outside its two sockets.
+#[derive(Debug)]
+enum Signal {
+    Cancel(Done),
+    Shutdown,
+}
+
+/// Where it comes from.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    registered: Option<Registered>,
+    cancels: mpsc::Receiver<Done>,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Signals {
+    /// The next of them: a CancelRequest with this session's key, or the end of the proxy. Cancel safe.
+    async fn next(&mut self) -> Signal {
+        let ending = async {
+            if self.shutdown.wait_for(|ending| *ending).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            Some(done) = self.cancels.recv() => Signal::Cancel(done),
+            () = ending => Signal::Shutdown,
+        }
+    }
+}
+
+/// Serves a client that has proved who it is, up to the end of its session.
+pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<House>, shutdown: watch::Receiver<bool>) {
+    let identity = client.credential.name.clone();
+    let groups = client.credential.groups.clone();
+    let start = Start { version: VERSION_3_0, database: client.database(), parameters: &client.startup.parameters };
+    let server = match backend::connect(&ground.route, &start).await {
+        Ok(server) => server,
+        Err(fault) => return turn_away(client, &ground, fault).await,
+    };
+    let view = match ground.view(&groups, None, true).await {
+        Ok(view) => view,
+        Err(fault) => {
+            tracing::warn!(database = %ground.name, %fault, "the catalog cannot be read");
+            return client.refuse_with(&Fault::CatalogUnread.fatal()).await;
+        }
+    };
+    let id = match session_id() {
+        Some(id) => id,
+        None => return client.refuse_with(&Fault::LogFailed.fatal()).await,
+    };
+    let Ok(recorder) = house.log.session(id) else {
+        return client.refuse_with(&Fault::LogFailed.fatal()).await;
+    };
+    let mut recording = Recording::new(recorder, house.replies);
+    let opened = opened(&client, &ground, identity.clone(), groups.clone());
+    let written = match recording.append(Event::SessionOpened(opened)) {
+        Ok(()) => recording.recorder().wait(Position(recording.position())).await,
+        Err(fault) => Err(fault),
+    };
+    if written.is_err() {
+        return client.refuse_with(&Fault::LogFailed.fatal()).await;
+    }
+    tracing::info!(session = %id, database = %ground.name, identity = %identity, "session opened");
+    let (cancel, cancels) = mpsc::channel(CANCELS_MAX);
+    let registered = server.key.as_ref().and_then(|key| house.cancels.enter(key.process, cancel));
+    let signals = Signals { registered, cancels, shutdown };
+    let end = converse(client, server, recording, (ground, view), &house, signals, (identity, groups, id)).await;
+    tracing::info!(session = %id, end = end.reason(), "session closed");
+}
+
+/// Greets the client, relays the conversation, says goodbye on both sides.
+async fn converse(
+    client: frontend::Session,
+    server: Connection,
+    recording: Recording,
+    (ground, view): (Arc<Ground>, Arc<ground::View>),
+    house: &Arc<House>,
+    mut signals: Signals,
+    (identity, groups, id): (String, Vec<String>, SessionId),
+) -> End {
+    let Connection { stream: upstream, opening, key, parameters, status, leftover, .. } = server;
+    let frontend::Session { mut stream, leftover: ahead, .. } = client;
+    let mut greeting = BytesMut::from(&*wire::authentication(0, &[]));
+    for frame in opening {
+        // Settings and login notices come before any statement.
+        greeting.extend_from_slice(mask::message(frame, Exposure::Clear).get());
+    }
+    if let Some(registered) = &signals.registered {
+        greeting.extend_from_slice(&wire::backend_key_data(registered.key()));
+    }
+    greeting.extend_from_slice(&wire::ready(status));
+    let mut names = names::Names::new();
+    for (name, value) in &parameters {
+        names.parameter(name, value);
+    }
+    for (name, value) in &client.startup.parameters {
+        names.startup(name, value);
+    }
+    let greeted = greet(&mut stream, greeting.freeze()).await;
+    let session = (identity, groups, id);
+    let mut relay =
+        Relay::new((stream, ahead), (upstream, leftover), recording, names, (ground, view), Arc::clone(house), session, key);
+    let end = match greeted {
+        Ok(()) => relay.run(&mut signals).await,
+        Err(_) => End::ClientGone,
+    };
+    relay.farewell(&end).await;
+    relay.close(&end).await;
+    end
+}
+
+async fn greet<S: AsyncWrite + Unpin>(stream: &mut S, greeting: Bytes) -> std::io::Result<()> {
+    let said = async {
+        stream.write_all(&greeting).await?;
+        stream.flush().await
+    };
+    tokio::time::timeout(FAREWELL_MAX, said).await.unwrap_or_else(|slow| Err(slow.into()))
+}
+
+/// The database will not have the client, or cannot be reached: its own words, or ours.
+async fn turn_away(client: frontend::Session, ground: &Ground, fault: ConnectError) {
+    tracing::warn!(database = %ground.name, %fault, "upstream connection failed");
+    match fault {
+        // Class 28: the proxy itself is not let in, which is between the operator and the database.
+        ConnectError::Refused { error, sqlstate } if !sqlstate.as_str().starts_with("28") => {
+            client.refuse_with(mask::message(error, Exposure::Clear).get()).await
+        }
+        _ => client.refuse_with(&Fault::Unreachable(ground.name.clone()).fatal()).await,
+    }
+}
+
+fn opened(client: &frontend::Session, ground: &Ground, identity: String, groups: Vec<String>) -> SessionOpened {
+    let said = |name| client.startup.parameter(name).map(|value| String::from_utf8_lossy(value).into_owned());
+    SessionOpened {
+        identity,
+        groups,
+        database: ground.name.clone(),
+        client: client.stream.peer().map(|peer| peer.to_string()).unwrap_or_default(),
+        application: said("application_name").unwrap_or_default(),
+        upstream_user: ground.route.upstream().user.clone(),
+        policy: ground.policy.version(),
+    }
+}
+
+fn session_id() -> Option<SessionId> {
+    let mut id = [0; 16];
+    aws_lc_rs::rand::fill(&mut id).ok().map(|()| SessionId(id))
+}
+
+impl<C, S> Relay<C, S>
+where
+    C: tokio::io::AsyncRead + AsyncWrite + Unpin,
+    S: tokio::io::AsyncRead + AsyncWrite + Unpin,
+{
+    /// Ends both sides and the session's entries. The database's side is closed at once where the client is gone, so that its
+    /// locks and transactions end.
+    async fn close(&mut self, end: &End) {
+        let _ = self.withdraw();
+        let _ = tokio::time::timeout(GOODBYE_MAX, async {
+            let _ = self.server.write_all(&wire::terminate()).await;
+            let _ = self.server.shutdown().await;
+            let _ = self.client.shutdown().await;
+        })
+        .await;
+        let closed = Event::SessionClosed(SessionClosed { reason: end.reason().into() });
+        if self.recording.append(closed).is_ok() {
+            let _ = self.recording.recorder().wait(Position(self.recording.position())).await;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Rules on what the client asks: facts, decision, log, and only then the database.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::End;
+use super::fault::Fault;
+use super::ground::{LookFault, View};
+use super::hold::Hold;
+use super::relay::Relay;
+use super::ruling::{Ruling, Verdict};
+use crate::flow::Asked;
+use crate::policy::{Gate, Outcome};
+use crate::sql::{Analysis, Facts, UnknownReason, Verb};
+use crate::wire::{self, client_tag};
+
+impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay<C, S> {
+    /// Rules on one question of the conversation.
+    pub(super) async fn rule(&mut self, asked: Asked<Ruling>) -> Result<(), End> {
+        let anew = std::mem::take(&mut self.names.path_just_moved);
+        match self.ground.view(&self.groups, Some(&self.view), anew).await {
+            Ok(view) => self.view = view,
+            Err(fault) => return self.unread(&fault),
+        }
+        if self.is_of_views(&asked) {
+            match self.ground.view_now(&self.groups, &self.view).await {
+                Ok(view) => self.view = view,
+                Err(fault) => return self.unread(&fault),
+            }
+        }
+        match asked {
+            Asked::Query(query) => self.rule_query(&query.text),
+            Asked::Parse(parse) => self.rule_parse(&parse),
+            Asked::Bind(bind, ruling) => self.rule_bind(bind, ruling),
+            Asked::Execute(execute, ruling) => self.rule_execute(&execute, ruling),
+            Asked::FunctionCall => self.rule_function_call(),
+        }
+    }
+
+    fn unread(&mut self, fault: &LookFault) -> Result<(), End> {
+        tracing::warn!(session = %self.session, database = %self.ground.name, %fault, "the catalog cannot be read");
+        self.flow.refuse(Fault::CatalogUnread.error(), 0, &mut self.out);
+        Ok(())
+    }
+
+    /// True if masks apply and a view is read: another session can redefine one in place, so the catalog must be of this moment.
+    fn is_of_views(&self, asked: &Asked<Ruling>) -> bool {
+        if self.view.sight.masks.is_empty() {
+            return false;
+        }
+        let verdict = match asked {
+            Asked::Query(query) => self.view.verdict(&query.text, &self.identity, &self.names),
+            Asked::Parse(parse) => self.view.verdict(&parse.text, &self.identity, &self.names),
+            Asked::Bind(_, Some(ruling)) => self.current(ruling.verdict()),
+            Asked::Bind(_, None) | Asked::Execute(..) | Asked::FunctionCall => return false,
+        };
+        verdict.reads_views()
+    }
+
+    fn rule_query(&mut self, text: &Bytes) -> Result<(), End> {
+        let verdict = self.view.verdict(text, &self.identity, &self.names);
+        let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
+        let doubted = self.names.code_ran && verdict.uses_names();
+        let ruling = Ruling::statement(verdict, number, doubted);
+        self.meter.begin(number, &ruling, None);
+        self.carry_out(ruling, number, true)
+    }
+
+    fn rule_parse(&mut self, parse: &wire::Parse) -> Result<(), End> {
+        let verdict = self.view.verdict(&parse.text, &self.identity, &self.names);
+        let number = self.recording.statement(&verdict, &parse.name, true).map_err(|_| End::LogFailed)?;
+        // Preparing is not running: a person is asked at Bind or Execute.
+        let due = verdict.decision.outcome == Outcome::Block;
+        self.carry_out(Ruling::statement(verdict, number, false), number, due)
+    }
+
+    fn rule_bind(&mut self, bind: wire::Bind, ruling: Option<Ruling>) -> Result<(), End> {
+        let (verdict, number) = match ruling {
+            Some(ruling) => (self.current(ruling.verdict()), ruling.number()),
+            None => self.by_name(&bind.statement, true)?,
+        };
+        let doubted = self.names.code_ran && (!bind.statement.is_empty() || verdict.uses_names());
+        let ruling = Ruling::portal(verdict, number, bind, doubted);
+        let due = ruling.is_due(Gate::Bind) || ruling.verdict().decision.outcome == Outcome::Block;
+        self.carry_out(ruling, number, due)
+    }
+
+    fn rule_execute(&mut self, execute: &wire::Execute, ruling: Option<Ruling>) -> Result<(), End> {
+        let ruling = match ruling {
+            Some(ruling) => ruling,
+            None => {
+                let (verdict, number) = self.by_name(&execute.portal, false)?;
+                Ruling::statement(verdict, number, self.names.code_ran)
+            }
+        };
+        let due = ruling.is_due(Gate::Execute);
+        let outcome = if due { ruling.verdict().decision.outcome.clone() } else { Outcome::Forward };
+        let number =
+            self.recording.execution(&ruling, &execute.portal, execute.rows_max, &outcome).map_err(|_| End::LogFailed)?;
+        self.meter.begin(number, &ruling, Some(&execute.portal));
+        self.carry_out(ruling, number, due)
+    }
+
+    fn rule_function_call(&mut self) -> Result<(), End> {
+        let facts = Facts { unknown: Some(UnknownReason::NotText), ..Facts::of(Verb::FunctionCall) };
+        let verdict = Arc::new(self.view.decide(Bytes::new(), Analysis { statements: vec![facts] }, &self.identity));
+        let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
+        self.carry_out(Ruling::statement(verdict, number, true), number, true)
+    }
+
+    /// A prepared statement keeps its ruling, unless the ground has moved since: then its text is ruled upon anew.
+    fn current(&self, verdict: &Arc<Verdict>) -> Arc<Verdict> {
+        let same = std::ptr::eq(Arc::as_ptr(&verdict.sight), Arc::as_ptr(&self.view.sight));
+        if same && !verdict.is_of_temporary() {
+            return Arc::clone(verdict);
+        }
+        self.view.verdict(&verdict.text, &self.identity, &self.names)
+    }
+
+    /// A name that the protocol has not defined may be one that SQL text has.
+    fn by_name(&mut self, name: &Bytes, statement: bool) -> Result<(Arc<Verdict>, u64), End> {
+        let spelled = String::from_utf8_lossy(name);
+        let known = if statement { self.names.prepared(&spelled) } else { self.names.cursor(&spelled) };
+        let known = if known.is_empty() { vec![Facts::unknown(UnknownReason::Name)] } else { known };
+        let verdict = Arc::new(self.view.decide(Bytes::new(), Analysis { statements: known }, &self.identity));
+        let number = self.recording.statement(&verdict, name, true).map_err(|_| End::LogFailed)?;
+        Ok((verdict, number))
+    }
+
+    /// Forwards, refuses, or begins to wait for a person. `due` is false where the decision does not fall due yet.
+    fn carry_out(&mut self, ruling: Ruling, number: u64, due: bool) -> Result<(), End> {
+        let verdict = Arc::clone(ruling.verdict());
+        match &verdict.decision.outcome {
+            Outcome::Block if due => {
+                let fault = Fault::Blocked(verdict.decision.rules.clone(), verdict.decision.reasons.clone());
+                if verdict.is_unparsed() {
+                    self.flow.refuse_unread(fault.error(), number, &mut self.out);
+                } else {
+                    self.flow.refuse(fault.error(), number, &mut self.out);
+                }
+            }
+            Outcome::Hold(terms) if due => {
+                self.hold = Some(Hold::settling(ruling, number, terms.clone()));
+                self.flow.settle(&mut self.out);
+                self.dispatch()?;
+                self.ask_when_quiet()?;
+            }
+            Outcome::Forward | Outcome::Hold(_) | Outcome::Block => self.forward(ruling, number),
+        }
+        Ok(())
+    }
+
+    /// The statement goes to the server, now that its entry goes before it.
+    pub(super) fn forward(&mut self, ruling: Ruling, number: u64) {
+        let verdict = ruling.verdict();
+        for facts in &verdict.analysis.statements {
+            self.names.forwarded(facts, verdict.decision.calls_unknown);
+        }
+        self.recording.forwarded(number);
+        self.flow.forward(ruling, number, &mut self.out);
+    }
+
+    /// A message that cannot be read is refused, and recorded as what could not be analysed.
+    pub(super) fn unreadable(&mut self, tag: u8, fault: &Fault) -> Result<(), End> {
+        let reason = if matches!(fault, Fault::Oversize(_)) { UnknownReason::Bytes } else { UnknownReason::NotText };
+        let analysis = Analysis { statements: vec![Facts::unknown(reason)] };
+        let verdict = refused(&self.view, analysis, &self.identity);
+        let number = self.recording.statement(&verdict, &Bytes::new(), tag != client_tag::QUERY).map_err(|_| End::LogFailed)?;
+        self.flow
+            .unreadable(tag, fault.error(), number, &mut self.out)
+            .map_err(|violation| super::relay::violated(&violation))?;
+        self.dispatch()
+    }
+}
+
+/// The verdict on what is refused whatever the policy says.
+fn refused(view: &View, analysis: Analysis, identity: &str) -> Arc<Verdict> {
+    let mut verdict = view.decide(Bytes::new(), analysis, identity);
+    verdict.decision.outcome = Outcome::Block;
+    Arc::new(verdict)
+}

@@ -1,0 +1,191 @@
+//! What is known and decided about a text, as the conversation carries it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+
+use super::ground::Sight;
+use super::meter::Count;
+use crate::flow;
+use crate::mask::Exposure;
+use crate::policy::{Decision, Gate, Outcome};
+use crate::sql::{Analysis, RelationKind, Shift, UnknownReason, Verb};
+use crate::wire;
+
+/// Facts of a text and the decision on it; shared by every session that says the same text on the same ground.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) text: Bytes,
+    pub(super) analysis: Analysis,
+    pub(super) decision: Decision,
+    pub(super) sight: Arc<Sight>,
+    /// Every verb, as the log spells it.
+    pub(super) verbs: Vec<String>,
+    /// Every relation, as the log spells it.
+    pub(super) relations: Vec<String>,
+    bars: bool,
+}
+
+impl Verdict {
+    pub(super) fn new(text: Bytes, analysis: Analysis, decision: Decision, sight: Arc<Sight>) -> Self {
+        let bars = analysis.statements.iter().any(|facts| {
+            facts.verbs.contains(&Verb::CopyIn)
+                || facts.unknown.is_some()
+                || facts.shifts.iter().any(|shift| matches!(shift, Shift::Reading | Shift::Anything))
+        });
+        let verbs = analysis.statements.iter().flat_map(|facts| &facts.verbs);
+        let verbs = verbs.map(|verb| verb.name().to_owned()).collect::<BTreeSet<_>>().into_iter().collect();
+        let named = analysis.statements.iter().flat_map(|facts| facts.reads.iter().chain(&facts.writes));
+        let relations = named.flat_map(|name| sight.spelled(name)).collect::<BTreeSet<_>>().into_iter().collect();
+        Self { text, analysis, decision, sight, verbs, relations, bars }
+    }
+
+    /// True if the text names prepared statements or cursors.
+    pub(super) fn uses_names(&self) -> bool {
+        self.analysis.statements.iter().any(|facts| facts.uses.is_some())
+    }
+
+    /// True if the text means temporary relations: by the time it is run, their names may mean others.
+    pub(super) fn is_of_temporary(&self) -> bool {
+        self.analysis.statements.iter().any(|facts| facts.reads.iter().chain(&facts.writes).any(|name| name.temporary))
+    }
+
+    /// True if the text is refused for its syntax alone.
+    pub(super) fn is_unparsed(&self) -> bool {
+        self.analysis.statements.iter().any(|facts| facts.unknown == Some(UnknownReason::Syntax))
+    }
+
+    /// True if a view is read.
+    pub(super) fn reads_views(&self) -> bool {
+        let is_view = |oid| self.sight.catalog.relations.get(oid).is_some_and(|known| known.kind == RelationKind::View);
+        let mut names = self.analysis.statements.iter().flat_map(|facts| facts.reads.iter().chain(&facts.writes));
+        names.any(|name| name.oids.iter().any(is_view))
+    }
+
+    /// True if the ruling on this text can be shared between sessions: it names nothing that only one session knows.
+    pub(super) fn is_shareable(&self) -> bool {
+        self.analysis.statements.iter().all(|facts| facts.uses.is_none() && facts.unknown.is_none())
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    verdict: Arc<Verdict>,
+    /// The exchange in which the text was recorded.
+    number: u64,
+    /// The parameters, for a portal.
+    bind: Option<wire::Bind>,
+    /// Code ran in this session that may have swapped what a name stands for: rows may be of another text than this one.
+    doubted: bool,
+    /// A person has approved this portal.
+    permitted: AtomicBool,
+    /// Rows that this portal has sent.
+    count: Arc<Count>,
+}
+
+/// The ruling on a statement or portal.
+#[derive(Debug, Clone)]
+pub(super) struct Ruling(Arc<Inner>);
+
+impl Ruling {
+    pub(super) fn statement(verdict: Arc<Verdict>, number: u64, doubted: bool) -> Self {
+        Self(Arc::new(Inner { verdict, number, bind: None, doubted, permitted: AtomicBool::new(false), count: Arc::default() }))
+    }
+
+    pub(super) fn portal(verdict: Arc<Verdict>, number: u64, bind: wire::Bind, doubted: bool) -> Self {
+        Self(Arc::new(Inner {
+            verdict,
+            number,
+            bind: Some(bind),
+            doubted,
+            permitted: AtomicBool::new(false),
+            count: Arc::default(),
+        }))
+    }
+
+    pub(super) fn verdict(&self) -> &Arc<Verdict> {
+        &self.0.verdict
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    pub(super) fn bind(&self) -> Option<&wire::Bind> {
+        self.0.bind.as_ref()
+    }
+
+    /// Rows that this portal has sent.
+    pub(super) fn count(&self) -> &Arc<Count> {
+        &self.0.count
+    }
+
+    /// True if a person must be asked now, at the message that `gate` names.
+    pub(super) fn is_due(&self, gate: Gate) -> bool {
+        self.verdict().decision.gate == gate
+            && !self.0.permitted.load(Ordering::Acquire)
+            && self.verdict().decision.outcome != Outcome::Forward
+    }
+
+    /// A person has approved: what is left of this portal runs without asking again.
+    pub(super) fn permit(&self) {
+        self.0.permitted.store(true, Ordering::Release);
+    }
+
+    /// True if triggers of earlier statements may run in this one, as at COMMIT: their errors and notices can quote masked columns
+    /// that it does not touch itself.
+    fn settles(&self) -> bool {
+        let settles = |verb: &Verb| matches!(verb, Verb::Transaction | Verb::TwoPhase);
+        self.verdict().analysis.statements.iter().flat_map(|facts| &facts.verbs).any(settles)
+    }
+
+    /// What the server may say in answer: anything, or nothing of a masked column.
+    pub(super) fn exposure(&self) -> Exposure {
+        match flow::Ruling::veiled(self) {
+            true if self.touched() => Exposure::Touched,
+            true if self.settles() => Exposure::Settling,
+            true => Exposure::Guarded,
+            false => Exposure::Clear,
+        }
+    }
+
+    /// True if columns without an origin may hold what is masked.
+    pub(super) fn touched(&self) -> bool {
+        self.0.doubted || self.verdict().decision.touches_masked
+    }
+}
+
+impl flow::Ruling for Ruling {
+    fn veiled(&self) -> bool {
+        !self.verdict().sight.masks.is_empty()
+    }
+
+    fn bars(&self) -> bool {
+        self.verdict().bars || self.verdict().decision.rows_over.is_some()
+    }
+
+    fn only_reads(&self) -> bool {
+        let verdict = self.verdict();
+        let reads = |verb: &Verb| matches!(verb, Verb::Select | Verb::CopyOut | Verb::Cursor);
+        let verbs = verdict.analysis.statements.iter().all(|facts| facts.verbs.iter().all(reads));
+        verbs && !verdict.bars && !verdict.decision.calls_unknown
+    }
+
+    fn renames(&self, name: &[u8]) -> bool {
+        self.verdict().analysis.statements.iter().any(|facts| match facts.verb {
+            Verb::Discard => true,
+            Verb::Deallocate => facts.uses.as_ref().is_none_or(|used| used.as_bytes() == name),
+            Verb::Cursor => facts.uses.as_ref().is_some_and(|used| used.as_bytes() == name) || defines(&facts.shifts, name),
+            _ => defines(&facts.shifts, name),
+        })
+    }
+}
+
+fn defines(shifts: &[Shift], name: &[u8]) -> bool {
+    shifts.iter().any(|shift| match shift {
+        Shift::Prepared(defined, _) | Shift::Cursor(defined, _) => defined.as_bytes() == name,
+        _ => false,
+    })
+}

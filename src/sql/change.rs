@@ -1,0 +1,207 @@
+//! INSERT, UPDATE, DELETE and MERGE.
+
+use super::facts::UnknownReason;
+use super::reader::{Read, Reader};
+use super::tree::{Assignment, Change, Expr, Insert, Mass, Merge, When, With};
+use super::{expr, query};
+
+/// A query or a change of data with its WITH.
+pub(super) fn change(reader: &mut Reader<'_>) -> Read<Change> {
+    reader.deeper(|reader| {
+        let with = query::with(reader)?;
+        if reader.is("insert") {
+            return insert(reader, with).map(|insert| Change::Insert(Box::new(insert)));
+        } else if reader.is("update") || reader.is("delete") {
+            return mass(reader, with).map(|mass| Change::Mass(Box::new(mass)));
+        } else if reader.is("merge") {
+            return merge(reader, with).map(|merge| Change::Merge(Box::new(merge)));
+        }
+        let mut query = query::body(reader)?;
+        query::attach(&mut query, with)?;
+        Ok(Change::Query(query))
+    })
+}
+
+fn returning(reader: &mut Reader<'_>) -> Read<Vec<Expr>> {
+    if !reader.eat("returning") {
+        return Ok(Vec::new());
+    }
+    if reader.is("with") && reader.sign_at(1, "(") {
+        reader.at += 1;
+        reader.skip_parens()?;
+    }
+    Ok(reader.list(query::item)?.into_iter().map(|(value, _)| value).collect())
+}
+
+/// Assignments of SET.
+fn assignments(reader: &mut Reader<'_>) -> Read<Vec<Assignment>> {
+    reader.list(|reader| {
+        let mut columns = Vec::new();
+        if reader.eat_sign("(") {
+            columns = reader.list(assigned)?;
+            reader.need_sign(")")?;
+        } else {
+            columns.push(assigned(reader)?);
+        }
+        reader.need_sign("=")?;
+        Ok((columns, expr::expr(reader)?))
+    })
+}
+
+/// A column that is assigned, whole or in part; subscripts are only constants or simple expressions.
+fn assigned(reader: &mut Reader<'_>) -> Read<String> {
+    let name = reader.name()?;
+    loop {
+        if reader.sign(".") {
+            reader.at += 1;
+            reader.label()?;
+        } else if reader.eat_sign("[") {
+            if !reader.sign(":") {
+                expr::expr(reader)?;
+            }
+            if reader.eat_sign(":") && !reader.sign("]") {
+                expr::expr(reader)?;
+            }
+            reader.need_sign("]")?;
+        } else {
+            return Ok(name);
+        }
+    }
+}
+
+fn insert(reader: &mut Reader<'_>, with: With) -> Read<Insert> {
+    reader.need("insert")?;
+    reader.need("into")?;
+    let mut insert = Insert { with, target: reader.qualified()?, ..Insert::default() };
+    if reader.eat("as") {
+        reader.name()?;
+    }
+    if reader.sign("(") && !reader.query_ahead() {
+        reader.at += 1;
+        reader.list(assigned)?;
+        reader.need_sign(")")?;
+    }
+    if reader.eat("overriding") {
+        reader.any()?;
+        reader.need("value")?;
+    }
+    if !reader.eat_all(&["default", "values"]) {
+        insert.source = Some(query::query(reader)?);
+    }
+    if reader.eat_all(&["on", "conflict"]) {
+        conflict(reader, &mut insert)?;
+    }
+    insert.returning = returning(reader)?;
+    Ok(insert)
+}
+
+fn conflict(reader: &mut Reader<'_>, insert: &mut Insert) -> Read<()> {
+    if reader.eat_all(&["on", "constraint"]) {
+        reader.name()?;
+    } else if reader.eat_sign("(") {
+        insert.conflict = reader.list(|reader| {
+            let key = expr::expr(reader)?;
+            if reader.is_name_at(0) {
+                reader.qualified()?;
+            }
+            let _ = reader.eat("asc") || reader.eat("desc");
+            Ok(key)
+        })?;
+        reader.need_sign(")")?;
+        if reader.eat("where") {
+            insert.conflict.push(expr::expr(reader)?);
+        }
+    }
+    reader.need("do")?;
+    if reader.eat("nothing") {
+        return Ok(());
+    }
+    reader.need("update")?;
+    reader.need("set")?;
+    insert.set = assignments(reader)?;
+    if reader.eat("where") {
+        insert.conflict.push(expr::expr(reader)?);
+    }
+    Ok(())
+}
+
+/// Alias of a target: what may be one but is not SET, USING or the like.
+fn target_alias(reader: &mut Reader<'_>) -> Read<Option<String>> {
+    if reader.eat("as") {
+        return reader.name().map(Some);
+    }
+    if reader.is_name_at(0) && !reader.is("set") { reader.name().map(Some) } else { Ok(None) }
+}
+
+fn mass(reader: &mut Reader<'_>, with: With) -> Read<Mass> {
+    let delete = reader.eat("delete");
+    if delete {
+        reader.need("from")?;
+    } else {
+        reader.need("update")?;
+    }
+    let mut mass = Mass { with, delete, target: reader.relation()?, ..Mass::default() };
+    mass.alias = target_alias(reader)?;
+    if !delete {
+        reader.need("set")?;
+        mass.set = assignments(reader)?;
+    }
+    if reader.eat(if delete { "using" } else { "from" }) {
+        mass.from = reader.list(query::from)?;
+    }
+    if reader.eat("where") {
+        mass.condition = Some(expr::expr(reader)?);
+    }
+    mass.returning = returning(reader)?;
+    Ok(mass)
+}
+
+fn merge(reader: &mut Reader<'_>, with: With) -> Read<Merge> {
+    reader.need("merge")?;
+    reader.need("into")?;
+    let target = reader.relation()?;
+    let alias = target_alias(reader)?;
+    reader.need("using")?;
+    let source = query::from(reader)?;
+    reader.need("on")?;
+    let on = expr::expr(reader)?;
+    let mut whens = Vec::new();
+    while reader.eat("when") {
+        whens.push(when(reader)?);
+    }
+    if whens.is_empty() {
+        return Err(UnknownReason::Syntax);
+    }
+    Ok(Merge { with, target, alias, source, on, whens, returning: returning(reader)? })
+}
+
+fn when(reader: &mut Reader<'_>) -> Read<When> {
+    let not = reader.eat("not");
+    reader.need("matched")?;
+    let by_source = reader.eat_all(&["by", "source"]);
+    reader.eat_all(&["by", "target"]);
+    let condition = if reader.eat("and") { Some(expr::expr(reader)?) } else { None };
+    reader.need("then")?;
+    let mut when = When { mass: !not || by_source, by_source, condition, set: Vec::new() };
+    if reader.eat_all(&["do", "nothing"]) {
+        when.mass = false;
+    } else if reader.eat("update") {
+        reader.need("set")?;
+        when.set = assignments(reader)?;
+    } else if reader.eat("insert") {
+        reader.columns()?;
+        if reader.eat("overriding") {
+            reader.any()?;
+            reader.need("value")?;
+        }
+        if !reader.eat_all(&["default", "values"]) {
+            reader.need("values")?;
+            reader.need_sign("(")?;
+            when.set = expr::exprs(reader)?.into_iter().map(|value| (Vec::new(), value)).collect();
+            reader.need_sign(")")?;
+        }
+    } else {
+        reader.need("delete")?;
+    }
+    Ok(when)
+}

@@ -1,0 +1,524 @@
+//! One statement's facts: its first words decide the verb, small readers take the names of those that are no query.
+
+use super::facts::{Analysis, Facts, RelationName, Setting, Shift, UnknownReason, Verb};
+use super::lex::{Kind, Token};
+use super::query;
+use super::reader::{Read, Reader};
+use super::walk::Walk;
+use super::{change, definition, expr};
+
+/// What earlier statements of the same text did.
+pub(super) struct Course<'a> {
+    /// The ground of the whole text.
+    pub(super) setting: &'a Setting<'a>,
+    /// Temporary relations that surely exist and come first in the search path.
+    pub(super) made: Vec<String>,
+    /// True once the search path has been set: temporary relations need not come first.
+    moved: bool,
+    /// Statements prepared.
+    pub(super) prepared: Vec<(String, Facts)>,
+    /// Cursors declared.
+    pub(super) cursors: Vec<(String, Facts)>,
+    /// True once a setting has been changed that a rollback would change back.
+    pub(super) reading: bool,
+}
+
+impl<'a> Course<'a> {
+    /// Before the first statement.
+    pub(super) fn new(setting: &'a Setting<'a>) -> Self {
+        let made = setting.temporary.iter().cloned().collect();
+        Self { setting, made, moved: false, prepared: Vec::new(), cursors: Vec::new(), reading: false }
+    }
+
+    /// The facts of the next statement.
+    pub(super) fn next(&mut self, text: &str, tokens: &[Token]) -> Facts {
+        let mut reader = Reader::new(text, tokens);
+        let facts = statement(self, &mut reader).unwrap_or_else(Facts::unknown);
+        self.follow(&facts);
+        facts
+    }
+
+    /// All statements of a text.
+    pub(super) fn all(mut self, text: &str, statements: &[&[Token]]) -> Analysis {
+        let statements = statements.iter().map(|tokens| self.next(text, tokens)).collect();
+        Analysis { statements }
+    }
+
+    fn follow(&mut self, facts: &Facts) {
+        for shift in &facts.shifts {
+            match shift {
+                Shift::TemporaryMade(name) if !self.moved => self.made.push(name.clone()),
+                Shift::TemporaryMade(_) => {}
+                Shift::TemporaryGone(names) if names.is_empty() => self.made.clear(),
+                Shift::TemporaryGone(names) => self.made.retain(|name| !names.contains(name)),
+                Shift::Prepared(name, facts) => self.prepared.push((name.clone(), facts.as_ref().clone())),
+                Shift::Cursor(name, facts) => self.cursors.push((name.clone(), facts.as_ref().clone())),
+                Shift::Reading => self.reading = true,
+                Shift::SearchPath => {
+                    self.moved = true;
+                    self.made.clear();
+                }
+                Shift::Anything => self.made.clear(),
+                Shift::Catalog => {}
+            }
+        }
+    }
+
+    /// The facts a prepared statement's name may stand for.
+    fn behind(&self, name: &str) -> Vec<Facts> {
+        let own = self.prepared.iter().filter(|(known, _)| known == name).map(|(_, facts)| facts.clone());
+        (self.setting.prepared)(name).into_iter().chain(own).collect()
+    }
+
+    /// The facts a cursor's name may stand for.
+    fn behind_cursor(&self, name: &str) -> Vec<Facts> {
+        let own = self.cursors.iter().filter(|(known, _)| known == name).map(|(_, facts)| facts.clone());
+        (self.setting.cursors)(name).into_iter().chain(own).collect()
+    }
+}
+
+fn statement(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    let Some(first) = reader.peek(0) else { return Ok(Facts::of(Verb::Empty)) };
+    let facts = if query::begins(reader) {
+        changes(course, reader)?
+    } else {
+        let word = if first.kind == Kind::Word { first.raw(reader.text).to_ascii_lowercase() } else { String::new() };
+        utility(course, reader, &word)?
+    };
+    if reader.done() { Ok(facts) } else { Err(UnknownReason::Syntax) }
+}
+
+/// Passes over what is left.
+pub(super) fn skip(reader: &mut Reader<'_>) {
+    reader.at = reader.tokens.len();
+}
+
+fn changes(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    let changed = change::change(reader)?;
+    let mut walk = Walk::new(course.setting, &course.made);
+    let verb = walk.change(&changed);
+    let cursors = std::mem::take(&mut walk.cursors);
+    let mut facts = walk.facts(verb);
+    facts.uses = cursors.into_iter().next();
+    Ok(facts)
+}
+
+fn utility(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Facts> {
+    reader.at += 1;
+    match word {
+        "truncate" => truncate(course, reader),
+        "copy" => copy(course, reader),
+        "create" | "alter" | "drop" | "comment" | "security" | "grant" | "revoke" | "reassign" | "refresh" | "import" => {
+            definition::read(course, reader, word)
+        }
+        "explain" => explain(course, reader),
+        "prepare" if reader.is("transaction") => Ok(rest_of(reader, Verb::TwoPhase)),
+        "prepare" => prepare(course, reader),
+        "execute" => execute(course, reader),
+        "deallocate" => {
+            reader.eat("prepare");
+            named(reader, Verb::Deallocate)
+        }
+        "declare" => declare(course, reader),
+        "fetch" | "move" => fetch(course, reader),
+        "close" => named(reader, Verb::Cursor),
+        "set" | "reset" | "show" | "discard" => settings(course, reader, word),
+        "commit" | "rollback" | "end" | "abort" if reader.is("prepared") => Ok(rest_of(reader, Verb::TwoPhase)),
+        "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => {
+            Ok(transaction(course, reader, word))
+        }
+        "do" => Ok(with_shift(rest_of(reader, Verb::Do), Shift::Anything)),
+        "call" => call(course, reader),
+        "lock" => lock(course, reader),
+        "vacuum" | "analyze" | "analyse" | "cluster" | "reindex" => maintenance(course, reader, word),
+        "listen" | "unlisten" => Ok(rest_of(reader, Verb::Listen)),
+        "notify" => Ok(rest_of(reader, Verb::Notify)),
+        "load" => Ok(with_shift(rest_of(reader, Verb::Load), Shift::Anything)),
+        "checkpoint" => Ok(rest_of(reader, Verb::Checkpoint)),
+        _ => Err(UnknownReason::Syntax),
+    }
+}
+
+/// Facts of which only the verb matters.
+pub(super) fn rest_of(reader: &mut Reader<'_>, verb: Verb) -> Facts {
+    skip(reader);
+    Facts::of(verb)
+}
+
+/// The same facts with one more shift.
+pub(super) fn with_shift(mut facts: Facts, shift: Shift) -> Facts {
+    facts.shifts.push(shift);
+    facts
+}
+
+/// A statement that ends in a name, or in ALL.
+fn named(reader: &mut Reader<'_>, verb: Verb) -> Read<Facts> {
+    let mut facts = Facts::of(verb);
+    facts.uses = if reader.eat("all") { None } else { Some(reader.label()?) };
+    Ok(facts)
+}
+
+fn transaction(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Facts {
+    let mut facts = rest_of(reader, Verb::Transaction);
+    if matches!(word, "rollback" | "abort") {
+        if course.reading {
+            facts.shifts.push(Shift::Reading);
+            facts.shifts.push(Shift::SearchPath);
+        }
+        let fresh = course.made.iter().filter(|name| !course.setting.temporary.contains(*name));
+        let gone: Vec<String> = fresh.cloned().collect();
+        if !gone.is_empty() {
+            facts.shifts.push(Shift::TemporaryGone(gone));
+        }
+    }
+    facts
+}
+
+fn truncate(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    reader.eat("table");
+    let names = reader.list(Reader::relation)?;
+    let _ = reader.eat_all(&["restart", "identity"]) || reader.eat_all(&["continue", "identity"]);
+    let _ = reader.eat("cascade") || reader.eat("restrict");
+    let mut walk = Walk::new(course.setting, &course.made);
+    for name in names {
+        let temporary = walk.write(&name);
+        walk.targets.push(temporary);
+    }
+    Ok(walk.facts(Verb::Truncate))
+}
+
+fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    let mut walk = Walk::new(course.setting, &course.made);
+    let inner;
+    let mut table = None;
+    if reader.sign("(") {
+        reader.at += 1;
+        inner = change::change(reader)?;
+        reader.need_sign(")")?;
+        walk.change(&inner);
+    } else {
+        reader.eat("binary");
+        table = Some(reader.qualified()?);
+        reader.columns()?;
+    }
+    let incoming = reader.eat("from");
+    if !incoming {
+        reader.need("to")?;
+    }
+    let verb = if reader.eat("program") {
+        Verb::CopyProgram
+    } else if reader.eat("stdin") || reader.eat("stdout") {
+        if incoming { Verb::CopyIn } else { Verb::CopyOut }
+    } else if reader.peek(0).is_some_and(Token::is_text) {
+        Verb::CopyFile
+    } else {
+        return Err(UnknownReason::Syntax);
+    };
+    match &table {
+        Some(name) if incoming => {
+            let temporary = walk.write(name);
+            walk.targets.push(temporary);
+        }
+        Some(name) => walk.read(name),
+        None if incoming => return Err(UnknownReason::Syntax),
+        None => {}
+    }
+    let condition = copy_condition(reader)?;
+    condition.iter().for_each(|condition| walk_alone(&mut walk, course, condition));
+    Ok(walk.facts(verb))
+}
+
+/// Collects the functions of an expression that does not live as long as the walk.
+fn walk_alone(walk: &mut Walk<'_>, course: &Course<'_>, value: &super::tree::Expr) {
+    let mut alone = Walk::new(course.setting, &course.made);
+    alone.expr(value);
+    walk.functions.append(&mut alone.functions);
+    walk.reads.append(&mut alone.reads);
+    walk.verbs.append(&mut alone.verbs);
+    alone.shifts.into_iter().for_each(|shift| walk.shift(shift));
+}
+
+/// The WHERE behind the options of COPY FROM.
+fn copy_condition(reader: &mut Reader<'_>) -> Read<Option<super::tree::Expr>> {
+    let mut condition = None;
+    while !reader.done() {
+        if reader.sign("(") {
+            reader.skip_parens()?;
+        } else if reader.eat("where") {
+            condition = Some(expr::expr(reader)?);
+            break;
+        } else {
+            reader.at += 1;
+        }
+    }
+    Ok(condition)
+}
+
+/// True if a boolean option is on: absent values count as on, several ones as the last.
+pub(super) fn option(reader: &mut Reader<'_>) -> bool {
+    let Some(token) = reader.peek(0) else { return true };
+    if token.sign(reader.text, ",") || token.sign(reader.text, ")") {
+        return true;
+    }
+    let value = match token.kind {
+        Kind::Number => token.raw(reader.text).to_owned(),
+        _ => token.name(reader.text).or_else(|| token.value(reader.text).map(std::borrow::Cow::into_owned)).unwrap_or_default(),
+    };
+    while reader.peek(0).is_some_and(|token| !token.sign(reader.text, ",") && !token.sign(reader.text, ")")) {
+        reader.at += 1;
+    }
+    !["false", "off", "0"].iter().any(|off| value.eq_ignore_ascii_case(off))
+}
+
+/// The option of this name in a parenthesis of options; none if it is not there.
+pub(super) fn options(reader: &mut Reader<'_>, names: &[&str]) -> Read<Option<bool>> {
+    let mut found = None;
+    reader.need_sign("(")?;
+    loop {
+        let name = reader.label()?;
+        let value = option(reader);
+        if names.contains(&name.as_str()) {
+            found = Some(value);
+        }
+        if !reader.eat_sign(",") {
+            reader.need_sign(")")?;
+            return Ok(found);
+        }
+    }
+}
+
+fn explain(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    let mut analyze = false;
+    if reader.sign("(") && !super::reader::Reader::query_ahead(reader) {
+        analyze = options(reader, &["analyze", "analyse"])?.unwrap_or(false);
+    } else {
+        analyze |= reader.eat("analyze") || reader.eat("analyse");
+        reader.eat("verbose");
+    }
+    let inner = explained(course, reader)?;
+    if analyze {
+        let mut facts = inner;
+        facts.verb = Verb::ExplainAnalyze;
+        facts.verbs.insert(Verb::ExplainAnalyze);
+        facts.shifts.retain(|shift| !matches!(shift, Shift::Cursor(..)));
+        return Ok(facts);
+    }
+    let anything = inner.shifts.contains(&Shift::Anything);
+    let shifts = if anything { vec![Shift::Anything] } else { Vec::new() };
+    let unknown = inner.unknown;
+    let plain =
+        Facts { reads: inner.reads, functions: inner.functions, uses: inner.uses, shifts, unknown, ..Facts::of(Verb::Explain) };
+    Ok(plain)
+}
+
+/// The statements that can be explained.
+fn explained(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    if query::begins(reader) {
+        return changes(course, reader);
+    }
+    if reader.eat("execute") {
+        return execute(course, reader);
+    } else if reader.eat("declare") {
+        return declare(course, reader);
+    } else if reader.eat("create") {
+        return definition::read(course, reader, "create");
+    } else if reader.eat("refresh") {
+        return definition::read(course, reader, "refresh");
+    }
+    // The server refuses to explain anything else, so nothing runs.
+    Ok(rest_of(reader, Verb::Explain))
+}
+
+fn prepare(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    let name = reader.name()?;
+    if reader.eat_sign("(") {
+        reader.list(Reader::type_name)?;
+        reader.need_sign(")")?;
+    }
+    reader.need("as")?;
+    // By the time it is executed, a temporary relation may be gone and another one of its name in its place.
+    let later = Course { made: Vec::new(), ..Course::new(course.setting) };
+    let inner = changes(&later, reader)?;
+    Ok(with_shift(Facts::of(Verb::Prepare), Shift::Prepared(name, Box::new(inner))))
+}
+
+/// EXECUTE: what any statement of that name does.
+pub(super) fn execute(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    let name = reader.name()?;
+    let mut walk = Walk::new(course.setting, &course.made);
+    let mut args = Vec::new();
+    if reader.eat_sign("(") {
+        args = expr::exprs(reader)?;
+        reader.need_sign(")")?;
+    }
+    args.iter().for_each(|arg| walk_alone(&mut walk, course, arg));
+    let facts = walk.facts(Verb::Execute);
+    Ok(united(facts, name.clone(), &course.behind(&name)))
+}
+
+/// Facts together with all that a name may stand for; unknown if it stands for nothing.
+fn united(mut facts: Facts, name: String, candidates: &[Facts]) -> Facts {
+    facts.uses = Some(name);
+    if candidates.is_empty() {
+        facts.unknown = Some(UnknownReason::Name);
+        facts.verbs.insert(Verb::Unknown);
+        facts.shifts.push(Shift::Anything);
+    }
+    let targets: Vec<bool> = candidates.iter().filter(|one| !one.writes.is_empty()).map(|one| one.target_temporary).collect();
+    facts.target_temporary = !targets.is_empty() && targets.iter().all(|temporary| *temporary);
+    for candidate in candidates {
+        facts.verbs.extend(&candidate.verbs);
+        facts.where_ = facts.where_.max(candidate.where_);
+        facts.unknown = facts.unknown.or(candidate.unknown);
+        facts.moves_data |= candidate.moves_data;
+        merge(&mut facts.rewrites, &candidate.rewrites);
+        merge(&mut facts.reads, &candidate.reads);
+        merge(&mut facts.writes, &candidate.writes);
+        merge(&mut facts.functions, &candidate.functions);
+        for shift in &candidate.shifts {
+            if !facts.shifts.contains(shift) {
+                facts.shifts.push(shift.clone());
+            }
+        }
+    }
+    facts
+}
+
+fn merge<T: Clone + PartialEq>(into: &mut Vec<T>, from: &[T]) {
+    for item in from {
+        if !into.contains(item) {
+            into.push(item.clone());
+        }
+    }
+}
+
+fn declare(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    let name = reader.name()?;
+    while reader.is_any(&["binary", "insensitive", "asensitive", "scroll", "no"]) {
+        reader.at += 1;
+    }
+    reader.need("cursor")?;
+    let _ = reader.eat_all(&["with", "hold"]) || reader.eat_all(&["without", "hold"]);
+    reader.need("for")?;
+    let query = super::tree::Change::Query(query::query(reader)?);
+    let mut walk = Walk::new(course.setting, &course.made);
+    walk.change(&query);
+    let mut facts = walk.facts(Verb::Cursor);
+    let inner = Facts { shifts: Vec::new(), ..facts.clone() };
+    facts.shifts.push(Shift::Cursor(name, Box::new(inner)));
+    Ok(facts)
+}
+
+/// FETCH and MOVE: the cursor's name comes last.
+fn fetch(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    let last = reader.tokens.last().ok_or(UnknownReason::Syntax)?;
+    let name = last.name(reader.text).ok_or(UnknownReason::Syntax)?;
+    if reader.done() || reader.tokens.len() > 8 {
+        return Err(UnknownReason::Syntax);
+    }
+    skip(reader);
+    Ok(united(Facts::of(Verb::Cursor), name.clone(), &course.behind_cursor(&name)))
+}
+
+fn settings(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Facts> {
+    match word {
+        "show" => return Ok(rest_of(reader, Verb::Show)),
+        "discard" => {
+            let mut facts = Facts::of(Verb::Discard);
+            if reader.is_any(&["all", "temp", "temporary"]) {
+                facts.shifts.push(Shift::TemporaryGone(Vec::new()));
+            }
+            if reader.is("all") {
+                facts.shifts.extend([Shift::Reading, Shift::SearchPath]);
+            }
+            skip(reader);
+            return Ok(facts);
+        }
+        _ => {}
+    }
+    let mut walk = Walk::new(course.setting, &course.made);
+    if reader.is("session") && reader.is_at(1, "characteristics") || reader.is("transaction") {
+        return Ok(rest_of(reader, Verb::Set));
+    } else if reader.is("constraints") && word == "set" {
+        // It runs what was put off to the end of the transaction.
+        return Ok(rest_of(reader, Verb::Transaction));
+    }
+    if !(reader.is("session") && reader.is_at(1, "authorization")) {
+        let _ = reader.eat("session") || reader.eat("local");
+    }
+    if reader.eat_all(&["session", "authorization"]) {
+        walk.set_by_name("session_authorization");
+    } else if reader.eat("names") {
+        walk.set_by_name("client_encoding");
+    } else if reader.eat("schema") {
+        walk.set_by_name("search_path");
+    } else if word == "reset" && reader.is("all") {
+        ["client_encoding", "search_path"].into_iter().for_each(|name| walk.set_by_name(name));
+    } else {
+        let name = reader.label()?;
+        walk.set_by_name(&name);
+    }
+    skip(reader);
+    let role = walk.verbs.contains(&Verb::SetRole) && word == "set";
+    walk.verbs.clear();
+    Ok(walk.facts(if role { Verb::SetRole } else { Verb::Set }))
+}
+
+fn call(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    let value = expr::expr(reader)?;
+    let mut walk = Walk::new(course.setting, &course.made);
+    walk.expr(&value);
+    walk.anything();
+    Ok(walk.facts(Verb::Call))
+}
+
+fn lock(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
+    reader.eat("table");
+    let names = reader.list(Reader::relation)?;
+    let mut weak = false;
+    if reader.eat("in") {
+        weak = reader.eat_all(&["access", "share", "mode"])
+            || reader.eat_all(&["row", "share", "mode"])
+            || reader.eat_all(&["row", "exclusive", "mode"]);
+        while !weak && !reader.done() && !reader.eat("mode") {
+            reader.at += 1;
+        }
+    }
+    reader.eat("nowait");
+    let mut walk = Walk::new(course.setting, &course.made);
+    names.iter().for_each(|name| walk.read(name));
+    Ok(walk.facts(if weak { Verb::Lock } else { Verb::LockStrong }))
+}
+
+fn maintenance(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Facts> {
+    let mut full = false;
+    if reader.sign("(") {
+        full = options(reader, &["full"])?.unwrap_or(false);
+    }
+    while reader.is_any(&["full", "freeze", "verbose", "analyze", "analyse"]) {
+        full |= reader.is("full");
+        reader.at += 1;
+    }
+    let verb = match word {
+        "cluster" => Verb::Cluster,
+        "reindex" => Verb::Reindex,
+        "vacuum" if full => Verb::VacuumFull,
+        _ => Verb::Maintenance,
+    };
+    let mut walk = Walk::new(course.setting, &course.made);
+    if matches!(word, "vacuum" | "analyze" | "analyse") && !reader.done() {
+        let names = reader.list(|reader| {
+            let name = reader.relation()?;
+            reader.columns()?;
+            Ok(name)
+        })?;
+        names.iter().for_each(|name| walk.read(name));
+    }
+    skip(reader);
+    Ok(walk.facts(verb))
+}
+
+/// The relation of a name that stands in a statement of this course.
+pub(super) fn relation(course: &Course<'_>, name: &[String]) -> RelationName {
+    super::names::relation(course.setting, &course.made, name)
+}

@@ -1,0 +1,158 @@
+//! A session's way into the log.
+
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+
+use super::LogFailed;
+use super::queue::{Request, Session, Shared, event_bytes};
+use crate::ledger::{BODY_BYTES_MAX, Event, SessionId};
+
+/// Where an event of a session stands among its events: 1 is the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position(pub u64);
+
+/// Watches how far a session's events are durable, apart from its recorder.
+#[derive(Clone)]
+pub struct Watch {
+    session: Arc<Session>,
+    shared: Arc<Shared>,
+}
+
+impl Watch {
+    /// The last position that survives the end of the process (or a loss of power, as the settings say). 0 is none.
+    #[must_use]
+    pub fn durable(&self) -> Position {
+        Position(self.session.durable.load(Ordering::Acquire))
+    }
+
+    /// Waits until a position is durable. Cancel safe.
+    ///
+    /// # Errors
+    /// The log has failed or is closed and the position is not durable.
+    pub async fn wait(&self, position: Position) -> Result<(), LogFailed> {
+        if self.durable() >= position {
+            return Ok(());
+        }
+        loop {
+            let mut moved = pin!(self.session.moved.notified());
+            moved.as_mut().enable();
+            if self.durable() >= position {
+                return Ok(());
+            }
+            if let Some(failure) = self.shared.failure() {
+                return Err(failure);
+            }
+            moved.await;
+        }
+    }
+
+    /// Waits until the queue to the writer is under its bounds. Cancel safe.
+    ///
+    /// # Errors
+    /// The log has failed or is closed.
+    pub async fn room(&self) -> Result<(), LogFailed> {
+        // Nearly always: no place in the list of those who wait, and no lock on it.
+        if self.shared.failure().is_none() && self.shared.has_room() {
+            return Ok(());
+        }
+        loop {
+            let mut shorter = pin!(self.shared.shorter.notified());
+            shorter.as_mut().enable();
+            if let Some(failure) = self.shared.failure() {
+                return Err(failure);
+            }
+            if self.shared.has_room() {
+                return Ok(());
+            }
+            shorter.await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Watch({}, {} durable)", self.session.id, self.durable().0)
+    }
+}
+
+/// Appends the events of one session. When it is dropped and the session was not closed, the writer closes it (`aborted`).
+pub struct Recorder {
+    watch: Watch,
+    sender: mpsc::Sender<Request>,
+    appended: u64,
+}
+
+impl Recorder {
+    pub(super) fn new(session: Session, shared: Arc<Shared>, sender: mpsc::Sender<Request>) -> Self {
+        Self { watch: Watch { session: Arc::new(session), shared }, sender, appended: 0 }
+    }
+
+    /// The session.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.watch.session.id
+    }
+
+    /// Hands an event to the writer; never waits, also when the queue is over its bound. `now_us` is the time it happened.
+    ///
+    /// # Errors
+    /// The log has failed or is closed, or the event is too large: nothing may run that depends on it.
+    pub fn append(&mut self, event: Event, now_us: u64) -> Result<Position, LogFailed> {
+        if let Some(failure) = self.watch.shared.failure() {
+            return Err(failure);
+        }
+        let bytes = event_bytes(&event);
+        if bytes > BODY_BYTES_MAX {
+            return Err(LogFailed::Oversize(bytes));
+        }
+        let number = self.appended + 1;
+        self.watch.shared.entered(bytes);
+        let request = Request::Append { session: Arc::clone(&self.watch.session), number, event, now_us, bytes };
+        self.sender.send(request).map_err(|_| self.watch.shared.failure().unwrap_or(LogFailed::Closed))?;
+        self.appended = number;
+        Ok(Position(number))
+    }
+
+    /// A watch on this session that can be used while the recorder is lent out.
+    #[must_use]
+    pub fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// The last position that survives the end of the process (or a loss of power, as the settings say). 0 is none.
+    #[must_use]
+    pub fn durable(&self) -> Position {
+        self.watch.durable()
+    }
+
+    /// Waits until a position is durable. Cancel safe.
+    ///
+    /// # Errors
+    /// The log has failed or is closed and the position is not durable.
+    pub async fn wait(&self, position: Position) -> Result<(), LogFailed> {
+        self.watch.wait(position).await
+    }
+
+    /// Waits until the queue to the writer is under its bounds. Cancel safe.
+    ///
+    /// # Errors
+    /// The log has failed or is closed.
+    pub async fn room(&self) -> Result<(), LogFailed> {
+        self.watch.room().await
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        let gone = Request::Gone { session: Arc::clone(&self.watch.session), number: self.appended + 1 };
+        // A writer that has ended closes the session at the next start.
+        let _ = self.sender.send(gone);
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Recorder({}, {} appended)", self.watch.session.id, self.appended)
+    }
+}
