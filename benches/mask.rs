@@ -47,8 +47,7 @@ fn plan(masks: &[(i16, Strategy)]) -> RowPlan {
         type_modifier: -1,
         format: Format::Text,
     };
-    let masked =
-        |strategy: &Strategy| MaskedColumn { source: "clinical.patients.c".to_owned(), strategy: Some(strategy.clone()) };
+    let masked = |strategy: &Strategy| MaskedColumn::of("clinical.patients.c", Some(strategy.clone()));
     let map = MaskMap {
         columns: masks.iter().map(|(attribute, strategy)| ((TABLE, *attribute), masked(strategy))).collect(),
         touched: [TABLE].into(),

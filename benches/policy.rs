@@ -32,7 +32,7 @@ fn benches(c: &mut Criterion) {
     let subject = Subject { identity: "mcp-agent", groups: &groups, database: "clinic" };
     let analysis = Analysis { statements: vec![statement()] };
     let mut masks = MaskMap::default();
-    let column = MaskedColumn { source: "clinical.patients.ssn".to_owned(), strategy: None };
+    let column = MaskedColumn::of("clinical.patients.ssn", None);
     masks.columns.insert((107, 1), column);
     masks.touched.insert(107);
     c.bench_function("policy/decide one statement", |b| b.iter(|| policy.decide(&analysis, &subject, &masks, &masks)));

@@ -297,14 +297,17 @@ impl Wire {
         self.flush().unwrap();
     }
 
-    /// Cancels what this connection runs, by a connection of its own.
+    /// Cancels what this connection runs, by a connection of its own, and waits for the close that says it had its effect: one that
+    /// does not wait may hit the next statement, with a server alone as well.
     ///
     /// # Panics
     /// If the socket fails.
     pub fn cancel(&self) {
         let mut out = BytesMut::new();
         frontend::cancel_request(self.key.0, self.key.1, &mut out);
-        TcpStream::connect(self.socket.peer_addr().unwrap()).unwrap().write_all(&out).unwrap();
+        let mut socket = TcpStream::connect(self.socket.peer_addr().unwrap()).unwrap();
+        socket.write_all(&out).unwrap();
+        assert_eq!(socket.read(&mut [0]).unwrap(), 0, "nothing is said to a CancelRequest");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Strategy, resolve};
-use crate::sql::{Catalog, RelationName};
+use crate::sql::{Catalog, RelationName, Step};
 
 /// A rule of a policy: which columns, and what is done with them.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,22 @@ pub struct ColumnRule {
     pub column: String,
     /// What is done.
     pub strategy: Strategy,
+    /// What may be asked about its values.
+    pub predicates: Predicates,
+    /// What may be computed from its values and shown: the first step on the way, without an argument for any.
+    pub reveal: Vec<Step>,
+}
+
+/// What may be asked about the values of a masked column in conditions, orders and groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Predicates {
+    /// Nothing but whether it is there, and grouping by it as it is.
+    Deny,
+    /// Also whether it equals a value.
+    #[default]
+    Equality,
+    /// Anything.
+    Allow,
 }
 
 /// A column that is masked: by a rule, or because it can hold what a masked column holds.
@@ -21,6 +37,10 @@ pub struct MaskedColumn {
     pub source: String,
     /// What is done, `None` if the column is derived from masked ones in a way that is not followed: placeholder.
     pub strategy: Option<Strategy>,
+    /// What may be asked about it.
+    pub predicates: Predicates,
+    /// What may be computed from it and shown.
+    pub reveal: Vec<Step>,
 }
 
 /// The masked columns of one database for one set of groups.
@@ -33,6 +53,22 @@ pub struct MaskMap {
     /// True if there is any rule, even one that no column of the catalog matches today: what the catalog does not know is
     /// then masked.
     pub ruled: bool,
+}
+
+impl ColumnRule {
+    /// A rule that says no more than what is done.
+    #[must_use]
+    pub fn of(column: &str, strategy: Strategy) -> Self {
+        Self { column: column.to_owned(), strategy, predicates: Predicates::default(), reveal: Vec::new() }
+    }
+}
+
+impl MaskedColumn {
+    /// A column of which no more is known than what is done.
+    #[must_use]
+    pub fn of(source: &str, strategy: Option<Strategy>) -> Self {
+        Self { source: source.to_owned(), strategy, predicates: Predicates::default(), reveal: Vec::new() }
+    }
 }
 
 impl MaskMap {

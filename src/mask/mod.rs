@@ -26,7 +26,7 @@ mod veil;
 mod zip;
 
 pub use keys::{Keys, PseudonymKey};
-pub use map::{ColumnRule, MaskMap, MaskedColumn};
+pub use map::{ColumnRule, MaskMap, MaskedColumn, Predicates};
 pub use message::message;
 pub use plan::{ColumnVerdict, RowPlan, Verdict};
 pub use strategy::Strategy;

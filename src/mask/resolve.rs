@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::builtin::{DATA_CATALOGS, OWN_SCHEMAS, TOAST_SCHEMA};
-use super::{ColumnRule, MaskMap, MaskedColumn, Strategy, glob};
+use super::{ColumnRule, MaskMap, MaskedColumn, Predicates, Strategy, glob};
 use crate::sql::{Catalog, ColumnOrigin, Relation};
 
 type Column = (u32, i16);
@@ -36,14 +36,13 @@ impl Spread<'_> {
         for relation in relations {
             for column in &relation.columns {
                 full_name(relation, &column.name, &mut name);
-                let strategy = if relation.schema.starts_with(TOAST_SCHEMA) {
-                    Some(None)
+                let former = self.catalog.former.get(&(relation.oid, column.number));
+                let masked = if relation.schema.starts_with(TOAST_SCHEMA) {
+                    Some(MaskedColumn::of(&name, None))
                 } else {
-                    let former = self.catalog.former.get(&(relation.oid, column.number));
-                    matcher.find(&name).or_else(|| former.and_then(|former| matcher.find(former))).map(Some)
+                    matcher.find(&name, &name).or_else(|| former.and_then(|former| matcher.find(former, &name)))
                 };
-                if let Some(strategy) = strategy {
-                    let masked = MaskedColumn { source: name.clone(), strategy: strategy.cloned() };
+                if let Some(masked) = masked {
                     self.columns.insert((relation.oid, column.number), masked);
                 }
             }
@@ -102,7 +101,7 @@ impl Spread<'_> {
         for oid in touched {
             let Some(relation) = self.catalog.relations.get(oid) else { continue };
             let source = format!("{}.{}", relation.schema, relation.name);
-            self.columns.insert((*oid, 0), MaskedColumn { source, strategy: None });
+            self.columns.insert((*oid, 0), MaskedColumn::of(&source, None));
         }
     }
 
@@ -110,7 +109,7 @@ impl Spread<'_> {
     fn derive(&mut self, relation: &Relation, column: Column, name: &str) {
         let mut source = String::new();
         full_name(relation, name, &mut source);
-        self.columns.insert(column, MaskedColumn { source, strategy: None });
+        self.columns.insert(column, MaskedColumn::of(&source, None));
     }
 
     /// Masks `to` as `from` is masked; true if that changed it.
@@ -124,6 +123,8 @@ impl Spread<'_> {
             Some(here) if here.strategy.is_none() || here.strategy == from.strategy => false,
             Some(here) => {
                 here.strategy = None;
+                here.predicates = here.predicates.min(from.predicates);
+                here.reveal.clear();
                 true
             }
         }
@@ -221,17 +222,15 @@ fn touched(relations: &[&Relation], families: &Families<'_>, columns: &HashMap<C
 struct Matcher<'a> {
     exact: HashMap<&'a str, usize>,
     globs: Vec<(usize, &'a str)>,
-    strategies: Vec<&'a Strategy>,
+    rules: Vec<Option<&'a ColumnRule>>,
 }
-
-const REDACT: Strategy = Strategy::Redact;
 
 impl<'a> Matcher<'a> {
     fn new(rules: &'a [ColumnRule]) -> Self {
-        let own = rules.iter().map(|rule| (rule.column.as_str(), &rule.strategy));
-        let mut matcher = Self { exact: HashMap::new(), globs: Vec::new(), strategies: Vec::new() };
-        for (index, (pattern, strategy)) in own.chain(DATA_CATALOGS.map(|pattern| (pattern, &REDACT))).enumerate() {
-            matcher.strategies.push(strategy);
+        let own = rules.iter().map(|rule| (rule.column.as_str(), Some(rule)));
+        let mut matcher = Self { exact: HashMap::new(), globs: Vec::new(), rules: Vec::new() };
+        for (index, (pattern, rule)) in own.chain(DATA_CATALOGS.map(|pattern| (pattern, None))).enumerate() {
+            matcher.rules.push(rule);
             if pattern.contains(['*', '?']) {
                 matcher.globs.push((index, pattern));
             } else {
@@ -241,10 +240,18 @@ impl<'a> Matcher<'a> {
         matcher
     }
 
-    fn find(&self, name: &str) -> Option<&'a Strategy> {
+    /// What is done with the column `source` by the first rule that matches `name`.
+    fn find(&self, name: &str, source: &str) -> Option<MaskedColumn> {
         let exact = self.exact.get(name).copied();
         let glob = self.globs.iter().find(|(_, pattern)| glob::matches(pattern, name)).map(|(index, _)| *index);
         let first = exact.into_iter().chain(glob).min()?;
-        self.strategies.get(first).copied()
+        let redacted = || MaskedColumn { predicates: Predicates::Allow, ..MaskedColumn::of(source, Some(Strategy::Redact)) };
+        let masked = |rule: &ColumnRule| MaskedColumn {
+            source: source.to_owned(),
+            strategy: Some(rule.strategy.clone()),
+            predicates: rule.predicates,
+            reveal: rule.reveal.clone(),
+        };
+        self.rules.get(first).map(|rule| rule.map_or_else(redacted, masked))
     }
 }

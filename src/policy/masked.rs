@@ -64,7 +64,7 @@ const KEEPS: [Verb; 6] = [Verb::Insert, Verb::Update, Verb::Merge, Verb::SelectI
 
 /// The columns of the catalog that are masked for everyone for whom anything is.
 pub(super) fn catalog_columns() -> impl Iterator<Item = ColumnRule> {
-    CATALOG_COLUMNS.into_iter().map(|(column, strategy)| ColumnRule { column: column.to_owned(), strategy })
+    CATALOG_COLUMNS.into_iter().map(|(column, strategy)| ColumnRule::of(column, strategy))
 }
 
 /// True if the statement can touch a masked column.

@@ -21,7 +21,8 @@ pub use document::{Document, FAULTS_MAX, FILE_BYTES_MAX, Fields, FileFault, Valu
 pub use duration::{parse_ms, show_ms};
 pub use nearest::nearest;
 
-use crate::mask::{ColumnRule, Strategy};
+use crate::mask::{ColumnRule, Predicates, Strategy};
+use crate::sql::Step;
 use condition::Condition;
 
 /// One fault of a policy file.
@@ -54,6 +55,8 @@ pub struct Policy {
 struct MaskRule {
     columns: Vec<String>,
     strategy: Strategy,
+    predicates: Predicates,
+    reveal: Vec<Step>,
     unless_groups: Vec<String>,
 }
 
@@ -129,7 +132,13 @@ impl Policy {
 
 fn columns_of<'r>(rules: impl Iterator<Item = &'r MaskRule>) -> Vec<ColumnRule> {
     let mut seen = std::collections::HashSet::new();
-    let pairs = rules.flat_map(|rule| rule.columns.iter().map(move |column| (column, &rule.strategy)));
+    let pairs = rules.flat_map(|rule| rule.columns.iter().map(move |column| (column, rule)));
     let first = pairs.filter(|(column, _)| seen.insert(column.as_str()));
-    first.map(|(column, strategy)| ColumnRule { column: column.clone(), strategy: strategy.clone() }).collect()
+    let rule = |(column, rule): (&String, &MaskRule)| ColumnRule {
+        column: column.clone(),
+        strategy: rule.strategy.clone(),
+        predicates: rule.predicates,
+        reveal: rule.reveal.clone(),
+    };
+    first.map(rule).collect()
 }

@@ -25,7 +25,7 @@ fn with_answers(rest: &str) -> Vec<String> {
 }
 
 fn masked() -> MaskMap {
-    let column = MaskedColumn { source: "clinical.patients.ssn".to_owned(), strategy: None };
+    let column = MaskedColumn::of("clinical.patients.ssn", None);
     let mut map = MaskMap::default();
     map.columns.insert((PATIENTS, 1), column);
     map.touched.insert(PATIENTS);

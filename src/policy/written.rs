@@ -9,6 +9,8 @@ use super::strategies::strategy;
 use super::when::when;
 use super::{APPROVALS_MAX, HoldTerms, MaskRule, Policy, RULES_MAX, Rule, Then, glob};
 use super::{WITHIN_MS_DEFAULT, WITHIN_MS_MAX, WITHIN_MS_MIN};
+use crate::mask::Predicates;
+use crate::sql::Step;
 
 pub(super) fn read(text: &str, file: &str) -> Result<Policy, Vec<FileFault>> {
     let document = Document::new(text, file);
@@ -79,8 +81,10 @@ fn masks(root: &Fields<'_, '_>) -> Vec<MaskRule> {
 }
 
 fn mask(fields: &Fields<'_, '_>, lines: &mut BTreeMap<(String, Vec<String>), usize>) -> Option<MaskRule> {
-    fields.only(&["columns", "with", "unless_groups", "clause"]);
+    fields.only(&["columns", "with", "predicates", "reveal", "unless_groups", "clause"]);
     let strategy = fields.require("with").and_then(|value| strategy(&value));
+    let predicates = fields.value("predicates").map_or(Some(Predicates::default()), |value| predicates(&value));
+    let reveal = fields.value("reveal").map_or(Some(Vec::new()), |value| reveal(&value));
     let mut unless_groups = fields.value("unless_groups").and_then(|value| value.words()).unwrap_or_default();
     unless_groups.sort();
     if let Some(clause) = fields.value("clause") {
@@ -97,7 +101,40 @@ fn mask(fields: &Fields<'_, '_>, lines: &mut BTreeMap<(String, Vec<String>), usi
         }
         columns.push(text.to_owned());
     }
-    Some(MaskRule { columns, strategy: strategy?, unless_groups })
+    Some(MaskRule { columns, strategy: strategy?, predicates: predicates?, reveal: reveal?, unless_groups })
+}
+
+/// What may be asked about the values of a masked column.
+fn predicates(value: &Value<'_, '_>) -> Option<Predicates> {
+    match value.text()? {
+        "deny" => Some(Predicates::Deny),
+        "equality" => Some(Predicates::Equality),
+        "allow" => Some(Predicates::Allow),
+        other => {
+            value.fault(format!("`predicates` is `{}`; it is `deny`, `equality` or `allow`", clip(other)));
+            None
+        }
+    }
+}
+
+/// What may be computed and shown: functions, with a constant argument if it matters: `avg`, `date_trunc('year')`.
+fn reveal(value: &Value<'_, '_>) -> Option<Vec<Step>> {
+    let mut steps = Vec::new();
+    for (text, item) in value.texts()? {
+        let step = match text.split_once('(') {
+            None => Some((text, None)),
+            Some((function, rest)) => {
+                rest.strip_suffix(')').map(|argument| (function, Some(argument.trim().trim_matches('\'').to_ascii_lowercase())))
+            }
+        };
+        match step {
+            Some((function, argument)) if !function.is_empty() => {
+                steps.push(Step { function: function.trim().to_owned(), argument })
+            }
+            _ => item.fault(format!("`{}` names no function: write `avg` or `date_trunc('year')`", clip(text))),
+        }
+    }
+    Some(steps)
 }
 
 fn column_fault(text: &str) -> Option<String> {

@@ -39,7 +39,7 @@ impl flow::Ruling for Veiled {
 
 /// Three columns: text that keeps its last four characters, text that passes, text with a pseudonym.
 fn plan() -> RowPlan {
-    let masked = |strategy| MaskedColumn { source: "clinical.patients.c".to_owned(), strategy: Some(strategy) };
+    let masked = |strategy| MaskedColumn::of("clinical.patients.c", Some(strategy));
     let map = MaskMap {
         columns: [((TABLE, 1), masked(Strategy::KeepLast(4))), ((TABLE, 3), masked(Strategy::Pseudonym))].into(),
         touched: [TABLE].into(),

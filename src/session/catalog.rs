@@ -96,7 +96,7 @@ async fn relations(querier: &mut Querier, catalog: &mut Catalog) -> Result<(), L
             type_oid: oid(&row, 3)?,
             not_null: flag(&row, 4),
             unique: flag(&row, 5),
-            origin: None,
+            ..Attribute::default()
         };
         columns.entry(oid(&row, 0)?).or_default().push(attribute);
     }
@@ -156,7 +156,8 @@ async fn functions(querier: &mut Querier, catalog: &mut Catalog) -> Result<(), L
             _ => Volatility::Volatile,
         };
         let extension = row.get(4).cloned().flatten();
-        let function = Function { schema, name: name.clone(), language: text(&row, 2), volatility, extension };
+        let function =
+            Function { schema, name: name.clone(), language: text(&row, 2), volatility, extension, ..Function::default() };
         catalog.functions.entry(name).or_default().push(function);
     }
     for row in querier.simple_query(CONVERSIONS).await? {

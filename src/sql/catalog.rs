@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::lineage::Lineage;
+
 /// An object identifier of PostgreSQL.
 pub(crate) type Oid = u32;
 
@@ -35,7 +37,7 @@ pub enum ColumnOrigin {
 }
 
 /// One column of a relation (`pg_attribute`; dropped ones are left out).
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Attribute {
     /// `attnum`, from 1; system columns are not listed.
     pub number: i16,
@@ -49,6 +51,10 @@ pub struct Attribute {
     pub unique: bool,
     /// For views and materialized views.
     pub origin: Option<ColumnOrigin>,
+    /// What its values are made of, one level down: for columns of views and materialized views by their query, for generated columns
+    /// by their expression. None for all others.
+    #[serde(default)]
+    pub lineage: Option<Lineage>,
 }
 
 /// One relation (`pg_class`).
@@ -112,7 +118,7 @@ pub struct TypeInfo {
 }
 
 /// How a function may vary (`pg_proc.provolatile`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Volatility {
     /// `i`
@@ -120,11 +126,12 @@ pub enum Volatility {
     /// `s`
     Stable,
     /// `v`
+    #[default]
     Volatile,
 }
 
 /// One function, aggregate or procedure (`pg_proc`); overloads are apart.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Function {
     /// Name of its schema.
     pub schema: String,
@@ -136,6 +143,18 @@ pub struct Function {
     pub volatility: Volatility,
     /// The extension it belongs to, if any.
     pub extension: Option<String>,
+    /// Names of its input arguments in order, empty where they have none.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// The text of a function of the language `sql`: `prosrc`, or `pg_get_function_sqlbody` for one that was parsed when it was made.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// True if a `SET` of its own goes with it (`proconfig`): names in its text may mean others than here.
+    #[serde(default)]
+    pub configured: bool,
+    /// True for an aggregate or a window function.
+    #[serde(default)]
+    pub aggregate: bool,
 }
 
 /// The catalog of one database at one moment.
@@ -161,6 +180,10 @@ pub struct Catalog {
     /// column when the column, its table or its schema is renamed.
     #[serde(default)]
     pub former: HashMap<(Oid, i16), String>,
+    /// Columns of the rows that functions of `pg_catalog` give (their OUT arguments), by the function's name; several where overloads
+    /// differ. A function that is not in it gives a single value.
+    #[serde(default)]
+    pub rows: HashMap<String, Vec<Vec<String>>>,
     by_name: HashMap<String, Vec<Oid>>,
 }
 

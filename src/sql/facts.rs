@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::catalog::{Catalog, Oid};
+use super::copy::CopyFormat;
+use super::lineage::{Asked, ResultColumn, Stored};
 
 /// What a statement does. The names are those that policies use (kebab-case).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -224,7 +226,7 @@ pub struct RelationName {
 }
 
 /// A function as a statement names it: called by name, operator or cast.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct FunctionName {
     /// The schema: as written, else `pg_catalog` if only there the name is known, else the one schema that has it, else none.
     pub schema: Option<String>,
@@ -284,6 +286,14 @@ pub struct Facts {
     pub moves_data: bool,
     /// Columns that are assigned from their own value (relation, attribute number), of every relation that may be meant.
     pub rewrites: Vec<(Oid, i16)>,
+    /// The columns of its result in their order; none if it has none, or if it is not known which.
+    pub columns: Option<Vec<ResultColumn>>,
+    /// What it asks about values, in conditions, orders and branches.
+    pub asks: Vec<Asked>,
+    /// What it stores, other than constants and parameters.
+    pub stores: Vec<Stored>,
+    /// How COPY OUT writes its rows.
+    pub copy: Option<CopyFormat>,
 }
 
 impl Facts {
@@ -309,6 +319,10 @@ impl Facts {
             shifts: Vec::new(),
             moves_data: false,
             rewrites: Vec::new(),
+            columns: None,
+            asks: Vec::new(),
+            stores: Vec::new(),
+            copy: None,
         }
     }
 }

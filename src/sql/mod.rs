@@ -6,10 +6,12 @@
 mod call;
 mod catalog;
 mod change;
+mod copy;
 mod definition;
 mod expr;
 mod facts;
 mod lex;
+mod lineage;
 mod moves;
 mod names;
 mod query;
@@ -24,7 +26,9 @@ mod tree;
 mod walk;
 
 pub use catalog::{Attribute, Catalog, ColumnOrigin, Function, Relation, RelationKind, TypeInfo, TypeKind, Volatility};
+pub use copy::{CopyFormat, CopyLayout};
 pub use facts::{Analysis, Facts, FunctionName, RelationName, Setting, Shift, UnknownReason, Verb, Where};
+pub use lineage::{Asked, JsonStep, Lineage, ResultColumn, SOURCES_MAX, Source, Step, Stored, Untraced, Use, Way};
 
 /// The facts of every statement of a text, in order.
 ///

@@ -24,8 +24,7 @@ fn attribute(number: usize, text: &str) -> Attribute {
         name: name.trim_end_matches('!').to_owned(),
         type_oid,
         not_null,
-        unique: false,
-        origin: None,
+        ..Attribute::default()
     }
 }
 
@@ -37,6 +36,7 @@ fn function(schema: &str, name: &str, extension: Option<&str>) -> Function {
         language: language.to_owned(),
         volatility: Volatility::Volatile,
         extension: extension.map(str::to_owned),
+        ..Function::default()
     }
 }
 

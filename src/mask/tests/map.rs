@@ -9,7 +9,7 @@ const COLUMN: fn(u32, i16) -> Option<ColumnOrigin> = |oid, number| Some(ColumnOr
 const EXPRESSION: Option<ColumnOrigin> = Some(ColumnOrigin::Expression);
 
 fn rule(column: &str, strategy: Strategy) -> ColumnRule {
-    ColumnRule { column: column.to_owned(), strategy }
+    ColumnRule::of(column, strategy)
 }
 
 fn catalog_of(relations: Vec<Relation>) -> Catalog {

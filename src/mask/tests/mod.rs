@@ -27,6 +27,7 @@ fn relation(oid: u32, name: &str, kind: RelationKind, columns: &[(&str, Option<C
         not_null: false,
         unique: false,
         origin: *origin,
+        lineage: None,
     });
     Relation {
         oid,
@@ -81,8 +82,7 @@ fn field(attribute: i16, type_oid: u32, modifier: i32, format: Format) -> Column
 
 /// A map with these columns of the test table masked.
 fn map_of(masks: &[(i16, Option<Strategy>)]) -> MaskMap {
-    let masked =
-        |strategy: &Option<Strategy>| MaskedColumn { source: "clinical.patients.c".to_owned(), strategy: strategy.clone() };
+    let masked = |strategy: &Option<Strategy>| MaskedColumn::of("clinical.patients.c", strategy.clone());
     let columns = masks.iter().map(|(attribute, strategy)| ((TABLE, *attribute), masked(strategy)));
     MaskMap { columns: columns.collect(), touched: [TABLE].into(), ruled: true }
 }
