@@ -140,6 +140,35 @@ fn copy_goes_both_ways() {
 }
 
 #[test]
+fn a_sync_behind_a_failed_copy_is_answered_and_what_follows_as_well() {
+    STAND.owner("create table tests.copied_badly (id int)");
+    let mut wire = clinician();
+    wire.pipeline(|p| {
+        p.parse("", "copy tests.copied_badly from stdin").bind("", "", &[], 0).execute("", 0).flush();
+    });
+    assert_eq!((0..3).map(|_| wire.read().unwrap().tag).collect::<Vec<_>>(), b"12G");
+    wire.send(b"d\0\0\0\x0dnonsense\nS\0\0\0\x04").unwrap();
+    let failed = wire.reply();
+    assert_eq!((failed.tags().as_str(), failed.sqlstate().as_deref()), ("EZ", Some("22P02")));
+    wire.send(b"d\0\0\0\x07-1\nc\0\0\0\x04").unwrap();
+    assert_eq!(wire.query("select count(*) from tests.copied_badly").tags(), "TDCZ");
+}
+
+#[test]
+fn a_farewell_amid_a_copy_ends_the_backend() {
+    STAND.owner("create table tests.copied_half (id int)");
+    let mut wire = clinician();
+    let pid = wire.key.0;
+    wire.ask("copy tests.copied_half from stdin");
+    assert_eq!(wire.read().unwrap().tag, b'G');
+    wire.send(b"d\0\0\0\x061\nX\0\0\0\x04").unwrap();
+    proto_tests::eventually("the backend goes", || {
+        (STAND.owner(&format!("select count(*) from pg_stat_activity where pid = {pid}")) == "0").then_some(())
+    });
+    assert_eq!(STAND.owner("select count(*) from tests.copied_half"), "0");
+}
+
+#[test]
 fn a_cancel_reaches_its_own_statement_and_no_other() {
     let (mut one, mut two) = (clinician(), clinician());
     one.ask("select pg_sleep(20)");

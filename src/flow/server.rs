@@ -284,8 +284,8 @@ impl<R: Ruling, P> Flow<R, P> {
         let status = TransactionStatus::read(&frame).map_err(Violation::Server)?;
         match self.owed.front() {
             Some(item) if item.ends_with_ready() => {}
-            // A Sync that the server was thought to ignore in COPY IN came after the COPY had failed.
-            None => {}
+            // A Sync that the server was thought to ignore in COPY IN came after the COPY had failed: it is read again.
+            None => self.skipping = false,
             Some(_) => return Err(Violation::OutOfPlace(server_tag::READY_FOR_QUERY)),
         }
         self.pass(frame, out);

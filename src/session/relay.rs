@@ -204,6 +204,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 
     fn has_said_everything(&self) -> bool {
         self.leaving != Some(End::Terminated)
+            || self.flow.is_copying_in()
             || (self.flow.is_quiet() && self.to_server.waiting_bytes() == 0 && self.to_client.waiting_bytes() == 0)
     }
 
