@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
             }
             if relation.calls_unknown {
                 let schema = Some(relation.schema.clone());
-                self.functions.insert(FunctionName { schema, name: relation.name.clone(), builtin: false });
+                self.functions.insert(FunctionName { schema, name: relation.name.clone(), builtin: false, readable: false });
                 self.anything();
             }
             left.extend_from_slice(&relation.depends);
