@@ -1,5 +1,8 @@
 //! One case a test, or cases as data.
 
+mod inference;
+mod lineage;
+
 use std::collections::BTreeSet;
 
 use super::*;
