@@ -1,13 +1,14 @@
 //! The golden table of values, and what it cannot say.
 
 use super::*;
+use crate::mask::{CsvMask, JsonMask, PseudonymAs, PseudonymForm};
 
 #[derive(serde::Deserialize)]
 struct Golden {
     case: Vec<[String; 4]>,
 }
 
-const TYPES: [(&str, u32); 67] = [
+const TYPES: [(&str, u32); 76] = [
     ("bool", 16),
     ("bytea", 17),
     ("char", 18),
@@ -74,10 +75,19 @@ const TYPES: [(&str, u32); 67] = [
     ("tsrange", 3908),
     ("numrange", 3906),
     ("cid", 29),
+    ("hstore", 20_005),
+    ("_float8", 1022),
+    ("_uuid", 2951),
+    ("_jsonb", 3807),
+    ("_numeric", 1231),
+    ("_bool", 1000),
+    ("_sex", 20_006),
+    ("names", 20_007),
+    ("_names", 20_008),
     ("regproc", 24),
 ];
 
-fn strategy(text: &str) -> Option<Strategy> {
+pub(super) fn strategy(text: &str) -> Option<Strategy> {
     let (name, argument) = text.split_once(':').unwrap_or((text, ""));
     Some(match name {
         "placeholder" => return None,
@@ -89,7 +99,22 @@ fn strategy(text: &str) -> Option<Strategy> {
         "year" => Strategy::Year,
         "zip3" => Strategy::Zip3,
         "round" => Strategy::Round(argument.parse().unwrap()),
+        "month" => Strategy::Month,
+        "age" => Strategy::Age(argument.parse().unwrap()),
         "pseudonym" => Strategy::Pseudonym,
+        "digits" => Strategy::PseudonymAs(PseudonymAs { scope: None, form: PseudonymForm::Digits }),
+        "uuid" => Strategy::PseudonymAs(PseudonymAs { scope: None, form: PseudonymForm::Uuid }),
+        "name" => Strategy::PseudonymAs(PseudonymAs { scope: None, form: PseudonymForm::Name }),
+        "elements" => Strategy::Elements(Box::new(strategy(argument).unwrap())),
+        "csv" => {
+            let (columns, with) = argument.split_once('=').unwrap();
+            let columns = columns.split(',').map(|column| column.parse().unwrap()).collect();
+            Strategy::Csv(CsvMask { delimiter: b',', columns, with: Box::new(strategy(with).unwrap()) })
+        }
+        "json" => {
+            let rules = argument.split(';').map(|rule| rule.split_once('=').unwrap());
+            Strategy::Json(JsonMask::new(rules.map(|(path, with)| (path, strategy(with).unwrap()))).unwrap())
+        }
         other => panic!("strategy {other}"),
     })
 }
