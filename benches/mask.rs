@@ -19,6 +19,7 @@ fn catalog() -> Catalog {
         not_null: false,
         unique: false,
         origin: None,
+        lineage: None,
     };
     let mut catalog = Catalog::default();
     catalog.insert(Relation {
