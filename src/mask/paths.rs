@@ -106,7 +106,11 @@ impl JsonMask {
             if let Some(strategy) = self.leaf(if matches!(step, JsonStep::Element) { states } else { here }) {
                 return self.below(strategy, states);
             }
-            certain &= matches!(step, JsonStep::Member(name) if !is_index(name));
+            certain &= match step {
+                JsonStep::Member(name) => !is_index(name),
+                JsonStep::Element => !self.counts(here),
+                JsonStep::Any => false,
+            };
             states = self.walk(here, Down::Step(step));
         }
         match self.leaf(states) {
@@ -115,6 +119,11 @@ impl JsonMask {
             Some(_) => Part::Whole,
             None => Part::Under(Strategy::Json(Self { start: states, ..self.clone() })),
         }
+    }
+
+    /// True if it matters which element.
+    fn counts(&self, states: States) -> bool {
+        self.live(states).any(|(_, node)| node.edges.iter().any(|(step, _)| matches!(step, PathStep::Element(_))))
     }
 
     /// A part of what is masked: only what holds nothing of the value is sure to fit.

@@ -141,11 +141,11 @@ fn parts_are_clear_under_or_whole() {
         ("phones ?", "whole"),
         ("tags", "json"),
         ("tags *", "null"),
-        ("tags 0", "null"),
+        ("tags 0", "whole"),
         ("tags x", "whole"),
         ("?", "whole"),
         ("? name", "whole"),
-        ("emergency ?", "redact"),
+        ("emergency ?", "whole"),
     ];
     for (path, want) in cases {
         let found = match strategy.part(&steps(path)) {
