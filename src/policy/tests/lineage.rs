@@ -139,6 +139,7 @@ fn values_are_stored_where_their_masks_follow() {
             Facts { stores: Vec::new(), ..storing(Verb::Insert, &[CODES], "x", value(4)) },
             false,
         ),
+        ("update .. set x = 'y' from .. where", Facts { moves_data: true, ..asking(Use::Equal, value(4)) }, true),
         ("create view", Facts { stores: Vec::new(), ..Facts { moves_data: false, ..making(value(4)) } }, false),
         ("set phone = 'x'", Facts { where_: Where::Restricts, ..writing(Verb::Update, patients()) }, true),
         ("create table (..)", Facts { plain_table: true, ..writing(Verb::Create, new()) }, true),
