@@ -9,6 +9,7 @@ mod cell;
 mod condition;
 mod date;
 mod glob;
+mod judge;
 mod keys;
 mod kind;
 mod map;
@@ -23,8 +24,10 @@ mod strategy;
 mod stream;
 mod text;
 mod veil;
+mod views;
 mod zip;
 
+pub use judge::{Judged, Judgement, Part, Remnant, doubt, judge, remnants};
 pub use keys::{Keys, PseudonymKey};
 pub use map::{ColumnRule, MaskMap, MaskedColumn, Predicates};
 pub use message::message;
