@@ -9,8 +9,8 @@ use super::ground::LookFault;
 use crate::backend::Querier;
 use crate::sql::{Attribute, Catalog, Function, Relation, RelationKind, TypeInfo, TypeKind, Volatility};
 use questions::{
-    ATTRIBUTES, BODY, BODY_PARSED, BUILTIN, CALLS, CONVERSIONS, DEPENDS, FINGERPRINT, FUNCTIONS, LABELS, OPERATORS, PARENTS, RELATIONS, ROWS,
-    SERVER_VERSION, TYPES,
+    ATTRIBUTES, BODY, BODY_PARSED, BUILTIN, CALLS, CONVERSIONS, DEPENDS, FINGERPRINT, FUNCTIONS, LABELS, OPERATORS, PARENTS,
+    RELATIONS, ROWS, SERVER_VERSION, TYPES,
 };
 
 /// Modes of arguments that a function takes, and that it gives.
