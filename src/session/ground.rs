@@ -14,7 +14,7 @@ use super::names::Names;
 use super::ruling::Verdict;
 use crate::backend::{self, ConnectError, Querier, QueryError, QueryLimits, Route, Start};
 use crate::mask::{Keys, MaskMap};
-use crate::policy::{Policy, Subject};
+use crate::policy::{Policy, Questions, Subject};
 use crate::sql::{self, Catalog, RelationName, Setting};
 
 /// How long a catalog may go unchecked while statements are ruled upon by it.
@@ -64,6 +64,8 @@ pub struct Ground {
     wanted: AtomicU64,
     seen: AtomicU64,
     views: RwLock<HashMap<Vec<String>, Arc<View>>>,
+    questions: std::sync::Mutex<Questions>,
+    began: Instant,
 }
 
 /// The connection that looks at the catalog.
@@ -108,6 +110,8 @@ impl Ground {
             wanted: AtomicU64::new(1),
             seen: AtomicU64::new(0),
             views: RwLock::new(HashMap::new()),
+            questions: std::sync::Mutex::default(),
+            began: Instant::now(),
         }
     }
 
@@ -118,6 +122,20 @@ impl Ground {
 
     fn is_stale(&self) -> bool {
         self.wanted.load(Ordering::Acquire) > self.seen.load(Ordering::Acquire)
+    }
+
+    /// Counts a question of an identity about columns; gives those about which it was one too many.
+    pub(super) fn asked<'c>(&self, identity: &str, columns: &'c [String], question: &[u8]) -> Vec<&'c String> {
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        let budget = self.policy.budget();
+        columns.iter().filter(|column| !questions.ask(budget, identity, column, question, now_ms)).collect()
+    }
+
+    /// Begins to count an identity's questions about columns anew.
+    pub(super) fn forget_asked(&self, identity: &str, columns: &[String]) {
+        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        columns.iter().for_each(|column| questions.forget(identity, column));
     }
 
     /// What these groups may see now. `anew` asks for a fresh look: the session begins, or its search path has moved.

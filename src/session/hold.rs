@@ -143,6 +143,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             }
             Verdict::Approved { .. } => {
                 hold.ruling.permit();
+                self.forget_questions(&hold.ruling);
                 self.forward(hold.ruling, hold.number);
                 return self.dispatch();
             }

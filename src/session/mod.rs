@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod allocations;
+mod budget;
 mod cancels;
 mod catalog;
 mod fault;

@@ -24,7 +24,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             Ok(view) => self.view = view,
             Err(fault) => return self.unread(&fault),
         }
-        if self.is_of_views(&asked) {
+        if self.is_of_definitions(&asked) {
             match self.ground.view_now(&self.groups, &self.view).await {
                 Ok(view) => self.view = view,
                 Err(fault) => return self.unread(&fault),
@@ -45,8 +45,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         Ok(())
     }
 
-    /// True if masks apply and a view is read: another session can redefine one in place, so the catalog must be of this moment.
-    fn is_of_views(&self, asked: &Asked<Ruling>) -> bool {
+    /// True if masks apply and a view is read or a function is called that was followed: another session can redefine one in place, so
+    /// the catalog must be of this moment.
+    fn is_of_definitions(&self, asked: &Asked<Ruling>) -> bool {
         if self.view.sight.masks.is_empty() {
             return false;
         }
@@ -56,11 +57,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             Asked::Bind(_, Some(ruling)) => self.current(ruling.verdict()),
             Asked::Bind(_, None) | Asked::Execute(..) | Asked::FunctionCall => return false,
         };
-        verdict.reads_views()
+        verdict.reads_definitions()
     }
 
     fn rule_query(&mut self, text: &Bytes) -> Result<(), End> {
-        let verdict = self.view.verdict(text, &self.identity, &self.names);
+        let verdict = self.counted(self.view.verdict(text, &self.identity, &self.names), None);
         let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
         let doubted = self.names.code_ran && verdict.uses_names();
         let ruling = Ruling::statement(verdict, number, doubted);
@@ -95,6 +96,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 Ruling::statement(verdict, number, self.names.code_ran)
             }
         };
+        let ruling = self.counted_portal(ruling);
         let due = ruling.is_due(Gate::Execute);
         let outcome = if due { ruling.verdict().decision.outcome.clone() } else { Outcome::Forward };
         let number =

@@ -51,6 +51,12 @@ impl Verdict {
         Self { candidates: true, ..self }
     }
 
+    /// The verdict on the same text under another decision.
+    pub(super) fn under(&self, decision: Decision) -> Self {
+        let (text, sight) = (self.text.clone(), Arc::clone(&self.sight));
+        Self { candidates: self.candidates, ..Self::new(text, self.analysis.clone(), decision, sight) }
+    }
+
     /// The plan for rows of this description. `doubted`: they may be of another text than this one.
     pub(super) fn plan(&self, frame: &Frame, statement: Option<usize>, doubted: bool) -> Result<Arc<Plan>, Malformed> {
         let place = Place { statement: statement.filter(|_| !doubted), touched: doubted || self.decision.touches_masked };
@@ -91,11 +97,14 @@ impl Verdict {
         self.analysis.statements.iter().any(|facts| facts.unknown == Some(UnknownReason::Syntax))
     }
 
-    /// True if a view is read.
-    pub(super) fn reads_views(&self) -> bool {
-        let is_view = |oid| self.sight.catalog.relations.get(oid).is_some_and(|known| known.kind == RelationKind::View);
+    /// True if a view is read, or a function is called whose body was.
+    pub(super) fn reads_definitions(&self) -> bool {
+        let catalog = &self.sight.catalog;
+        let is_view = |oid| catalog.relations.get(oid).is_some_and(|known| known.kind == RelationKind::View);
+        let is_read = |name| catalog.functions.get(name).is_some_and(|known| known.iter().any(|known| known.body.is_some()));
         let mut names = self.analysis.statements.iter().flat_map(|facts| facts.reads.iter().chain(&facts.writes));
-        names.any(|name| name.oids.iter().any(is_view))
+        let mut functions = self.analysis.statements.iter().flat_map(|facts| &facts.functions);
+        names.any(|name| name.oids.iter().any(is_view)) || functions.any(|function| !function.builtin && is_read(&function.name))
     }
 
     /// True if the ruling on this text can be shared between sessions: it names nothing that only one session knows.
@@ -137,6 +146,13 @@ impl Ruling {
             permitted: AtomicBool::new(false),
             count: Arc::default(),
         }))
+    }
+
+    /// The same statement or portal under another verdict, which a person has not seen yet.
+    pub(super) fn under(&self, verdict: Arc<Verdict>) -> Self {
+        let inner = &*self.0;
+        let (number, bind, count) = (inner.number, inner.bind.clone(), Arc::clone(&inner.count));
+        Self(Arc::new(Inner { verdict, number, bind, doubted: inner.doubted, permitted: AtomicBool::new(false), count }))
     }
 
     pub(super) fn verdict(&self) -> &Arc<Verdict> {
