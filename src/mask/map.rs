@@ -117,14 +117,14 @@ impl MaskMap {
         self.covers(relation, *number)
     }
 
-    /// True if nothing that was not among its arguments can be in what the function gives: it comes with the server, or the
-    /// policy vouches for it.
+    /// True if nothing can be in what the function gives that is not followed: it comes with the server, its text was read, or
+    /// the policy vouches for it.
     #[must_use]
     pub fn vouches(&self, function: &FunctionName) -> bool {
         let known = |schema: &String| {
             let full = format!("{schema}.{}", function.name);
             OWN_SCHEMAS.contains(&schema.as_str()) || self.vouched.iter().any(|pattern| glob::matches(pattern, &full))
         };
-        function.builtin || function.schema.as_ref().is_some_and(known)
+        function.builtin || function.readable || function.schema.as_ref().is_some_and(known)
     }
 }

@@ -1,6 +1,6 @@
 //! What a masked identity is refused whatever the policy says, since no mask could follow the data.
 
-use super::condition::{SYSTEM_SCHEMAS, is_unknown};
+use super::condition::{SYSTEM_SCHEMAS, is_opaque};
 use super::{Policy, asked, carriers, glob, stored};
 use crate::mask::{ColumnRule, MaskMap, Strategy};
 use crate::sql::{Facts, FunctionName, RelationName, UnknownReason, Verb};
@@ -72,7 +72,7 @@ pub(super) fn touches(facts: &Facts, masks: &MaskMap, policy: &Policy) -> bool {
     !masks.is_empty()
         && (facts.unknown.is_some()
             || facts.reads.iter().chain(&facts.writes).any(|name| masks.touches(name))
-            || facts.functions.iter().any(|function| is_unknown(function, policy)))
+            || facts.functions.iter().any(|function| is_opaque(function, policy)))
 }
 
 /// Why the statement could not be analysed, but for a FETCH of a cursor that was opened elsewhere: the server names where the
@@ -113,7 +113,7 @@ pub(super) fn refusals(facts: &Facts, masks: &MaskMap, policy: &Policy) -> Vec<S
         reasons.extend(touching(facts, masks, &has));
     }
     if KEEPS.iter().any(has) && facts.stores.is_empty() {
-        for function in facts.functions.iter().filter(|function| is_unknown(function, policy)) {
+        for function in facts.functions.iter().filter(|function| is_opaque(function, policy)) {
             reasons.push(format!("the statement would keep what `{}` gives, which nobody has vouched for", function.name));
         }
     }
@@ -170,8 +170,9 @@ fn defining(facts: &Facts, masks: &MaskMap) -> Vec<String> {
     // The text of a rule or a trigger is not followed, so only what is gone with the session may be made; a view is followed,
     // and known by what it reads.
     let makes = [Verb::Create, Verb::Alter].iter().any(does);
-    if makes && !facts.target_temporary && facts.reads.is_empty() {
-        reasons.push("where masks apply, only temporary relations are created and changed".to_owned());
+    if makes && !facts.target_temporary && !facts.plain_table && facts.reads.is_empty() {
+        reasons
+            .push("where masks apply, only temporary relations and tables of plain columns are created and changed".to_owned());
     }
     reasons
 }

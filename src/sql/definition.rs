@@ -12,6 +12,9 @@ use super::walk::Walk;
 /// Kinds of object whose names stand in the catalog's list of relations.
 const RELATIONS: [&str; 6] = ["table", "view", "sequence", "index", "materialized", "foreign"];
 
+/// Words of a list of columns that bring in expressions, other tables or their values.
+const CODE: [&str; 9] = ["check", "generated", "references", "like", "exclude", "inherits", "using", "collate", "with"];
+
 /// Reads what follows the first word.
 pub(super) fn read(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Facts> {
     let start = reader.at;
@@ -121,6 +124,8 @@ fn relation(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, view:
     let mut facts = Facts::of(Verb::Create);
     if view {
         facts = view_facts(course, reader)?;
+    } else {
+        facts.plain_table = is_plain(reader);
     }
     facts.target_temporary = made.temporary;
     // What is deleted from a view is deleted from what it shows: to change one is not the session's own business.
@@ -129,6 +134,30 @@ fn relation(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, view:
     }
     facts.writes.push(made);
     Ok(facts)
+}
+
+/// True if what follows is a list of columns with types and keys and no more: nothing of it can run code or reach another table.
+fn is_plain(reader: &Reader<'_>) -> bool {
+    let tokens = reader.tokens.get(reader.at..).unwrap_or_default();
+    let word = |token: &Token| CODE.iter().any(|word| token.is(reader.text, word));
+    let calls =
+        tokens.windows(2).any(|pair| matches!(pair, [one, other] if one.is(reader.text, "default") && !is_constant(other)));
+    let mut open = 0_usize;
+    for (at, token) in tokens.iter().enumerate() {
+        if token.sign(reader.text, "(") {
+            open += 1;
+        } else if token.sign(reader.text, ")") {
+            open = open.saturating_sub(1);
+        }
+        if word(token) || token.kind == Kind::Operator || open == 0 && at + 1 < tokens.len() {
+            return false;
+        }
+    }
+    !calls && open == 0 && tokens.len() > 1
+}
+
+fn is_constant(token: &Token) -> bool {
+    matches!(token.kind, Kind::Number | Kind::Text)
 }
 
 /// The relations a view reads.

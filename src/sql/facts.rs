@@ -296,6 +296,8 @@ pub struct Facts {
     pub stores: Vec<Stored>,
     /// How COPY OUT writes its rows.
     pub copy: Option<CopyFormat>,
+    /// True for a CREATE TABLE of nothing but columns of types: it holds no code and takes nothing over.
+    pub plain_table: bool,
 }
 
 impl Facts {
@@ -325,6 +327,7 @@ impl Facts {
             asks: Vec::new(),
             stores: Vec::new(),
             copy: None,
+            plain_table: false,
         }
     }
 }
