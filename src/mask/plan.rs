@@ -1,7 +1,6 @@
 //! What is done with each column of a result, decided once per description.
 
 use super::cell::CellMask;
-use super::kind::Kind;
 use super::{Keys, MaskMap, MaskedColumn};
 use crate::sql::Catalog;
 use crate::wire::{ColumnField, RowDescription};
@@ -114,8 +113,7 @@ impl Judge<'_> {
             Ok(reason) => (ColumnVerdict { name, verdict: Verdict::Clear, reason }, None),
             Err((rule, reason)) => {
                 let strategy = rule.and_then(|rule| rule.strategy.as_ref());
-                let kind = Kind::of(self.catalog, column.type_oid, column.type_modifier, column.format);
-                let mask = CellMask::new(strategy, kind, column.format);
+                let mask = CellMask::of(strategy, self.catalog, column.type_oid, column.type_modifier, column.format);
                 let verdict = match strategy {
                     _ if mask.is_null() => Verdict::Null,
                     Some(_) => Verdict::Masked,
