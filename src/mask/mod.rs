@@ -7,6 +7,7 @@ mod array;
 mod builtin;
 mod cell;
 mod condition;
+mod copy;
 mod date;
 mod glob;
 mod keys;
@@ -25,6 +26,7 @@ mod text;
 mod veil;
 mod zip;
 
+pub use copy::{COPY_ROW_BYTES_MAX, CopyPlan, CopyStream};
 pub use keys::{Keys, PseudonymKey};
 pub use map::{ColumnRule, MaskMap, MaskedColumn, Predicates};
 pub use message::message;
