@@ -12,6 +12,7 @@
 //! ```
 
 mod client;
+mod copy;
 mod denied;
 mod exchange;
 mod names;
@@ -61,6 +62,8 @@ pub struct Flow<R, P> {
     ends_ahead: u32,
     /// The plan for the rows of the statement of a Query that is being answered.
     plan: Option<Arc<P>>,
+    /// The error that the query of a COPY met when it was described: the error of the Query that is being answered.
+    copy_fault: Option<crate::wire::Frame>,
     status: TransactionStatus,
     /// Rows of the exchange that is being answered.
     rows: u64,
@@ -81,6 +84,7 @@ impl<R: Ruling, P> Flow<R, P> {
             copying: Copying::No,
             ends_ahead: 0,
             plan: None,
+            copy_fault: None,
             status: TransactionStatus::Idle,
             rows: 0,
         }

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::cancels::Done;
+use super::copy::{self, Copying, Data};
 use super::fault::Fault;
 use super::ground::{Ground, Plan, View};
 use super::hold::Hold;
@@ -79,6 +80,7 @@ pub(super) struct Relay<C, S> {
     /// The server has said something fatal: it will close, and no word of ours is to follow.
     last_word: bool,
     masked_rows: BytesMut,
+    copying: Copying,
     client_read_bytes: usize,
     server_read_bytes: usize,
     pub(super) out: Vec<Output<Ruling, Plan>>,
@@ -153,6 +155,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             leaving: None,
             last_word: false,
             masked_rows: BytesMut::new(),
+            copying: Copying::default(),
             client_read_bytes: SMALL_READ_BYTES,
             server_read_bytes: SMALL_READ_BYTES,
             out: Vec::new(),
@@ -285,7 +288,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 self.heed(&frame);
                 let view = &self.view;
                 let plan = |frame: &Frame, ruling: &Ruling| {
-                    view.plan(&ruling.verdict().sight, frame, ruling.touched()).map_err(Violation::Server)
+                    let verdict = ruling.verdict();
+                    let plan = match copy::copies(verdict).next().filter(|_| verdict.copied.is_some()) {
+                        Some(facts) => view.copy_plan(ruling, facts, frame),
+                        None => view.plan(&verdict.sight, frame, ruling.touched()),
+                    };
+                    plan.map_err(Violation::Server)
                 };
                 self.flow.server(frame, plan, &mut self.out)
             }
@@ -328,6 +336,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 Output::End { number, ruling, how, .. } => {
                     self.recording.ended(number, &how).map_err(|_| End::LogFailed)?;
                     self.meter.ended(number, &how);
+                    self.copying.ended();
                     self.ended(ruling.as_ref(), &how);
                 }
                 Output::Ready(status) => self.ready(status),
@@ -353,10 +362,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 let plan = plan.as_ref().map_or(&clear, |plan| &plan.rows);
                 (plan.part(part).map_err(unmaskable)?, Released::Bulk { rows: 0 })
             }
-            ToClient::Copy(run) => (mask::copy(run, exposure).map_err(unmaskable)?, Released::Bulk { rows: 0 }),
-            ToClient::CopyPart(part) => (mask::copy_part(part, exposure).map_err(unmaskable)?, Released::Bulk { rows: 0 }),
+            ToClient::CopyBegins(frame, plan) => {
+                self.copying.begin(number, ruling, plan.as_deref(), &self.view, &frame).map_err(unmaskable)?;
+                (mask::message(frame, exposure), Released::Message)
+            }
+            ToClient::CopyEnds(frame) => {
+                self.copying.end().map_err(unmaskable)?;
+                (mask::message(frame, exposure), Released::Message)
+            }
+            ToClient::Copy(run) => (self.copied(Data::Run(run), exposure)?, Released::Bulk { rows: 0 }),
+            ToClient::CopyPart(part) => (self.copied(Data::Part(part), exposure)?, Released::Bulk { rows: 0 }),
         };
         self.release(number, ruling, masked, released)
+    }
+
+    fn copied(&mut self, data: Data, exposure: Exposure) -> Result<Masked<Bytes>, End> {
+        let masked = match self.copying.data(data) {
+            Ok(Err(Data::Run(run))) => mask::copy(run, exposure),
+            Ok(Err(Data::Part(part))) => mask::copy_part(part, exposure),
+            Ok(Ok(masked)) => Ok(masked),
+            Err(fault) => Err(fault),
+        };
+        masked.map_err(|_| End::Unmaskable)
     }
 
     fn show_rows(

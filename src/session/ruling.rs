@@ -26,6 +26,8 @@ pub(super) struct Verdict {
     /// Every relation, as the log spells it.
     pub(super) relations: Vec<String>,
     bars: bool,
+    /// The text of the query of a COPY that is described before it runs.
+    pub(super) copied: Option<Bytes>,
 }
 
 impl Verdict {
@@ -39,7 +41,9 @@ impl Verdict {
         let verbs = verbs.map(|verb| verb.name().to_owned()).collect::<BTreeSet<_>>().into_iter().collect();
         let named = analysis.statements.iter().flat_map(|facts| facts.reads.iter().chain(&facts.writes));
         let relations = named.flat_map(|name| sight.spelled(name)).collect::<BTreeSet<_>>().into_iter().collect();
-        Self { text, analysis, decision, sight, verbs, relations, bars }
+        let mut verdict = Self { text, analysis, decision, sight, verbs, relations, bars, copied: None };
+        verdict.copied = super::copy::query(&verdict);
+        verdict
     }
 
     /// True if the text names prepared statements or cursors.
@@ -171,6 +175,10 @@ impl flow::Ruling for Ruling {
         let reads = |verb: &Verb| matches!(verb, Verb::Select | Verb::CopyOut | Verb::Cursor);
         let verbs = verdict.analysis.statements.iter().all(|facts| facts.verbs.iter().all(reads));
         verbs && !verdict.bars && !verdict.decision.calls_unknown
+    }
+
+    fn copied(&self) -> Option<Bytes> {
+        self.verdict().copied.clone()
     }
 
     fn renames(&self, name: &[u8]) -> bool {

@@ -96,6 +96,12 @@ impl CopyPlan {
         !SHIFTING.iter().any(|shifting| shifting.eq_ignore_ascii_case(client_encoding))
     }
 
+    /// True if a COPY with these options can be followed.
+    #[must_use]
+    pub fn follows(format: &CopyFormat) -> bool {
+        is_plain(format)
+    }
+
     fn column(&self, index: usize) -> Result<&Column, CannotStream> {
         self.columns.get(index).ok_or(CannotStream)
     }
@@ -120,7 +126,8 @@ impl CopyStream {
     pub fn begin(&mut self, response: &Unmasked<Frame>) -> Result<(), CannotStream> {
         let told = copy_format(&response.clone().into_raw()).map_err(|_| CannotStream)?;
         let binary = self.plan.format.layout == CopyLayout::Binary;
-        self.begun = self.plan.is_clear() || told.columns.len() == self.plan.columns.len() && (told.overall == Format::Binary) == binary;
+        self.begun =
+            self.plan.is_clear() || told.columns.len() == self.plan.columns.len() && (told.overall == Format::Binary) == binary;
         if self.begun { Ok(()) } else { Err(CannotStream) }
     }
 
@@ -225,7 +232,8 @@ fn is_plain(format: &CopyFormat) -> bool {
     match layout {
         CopyLayout::Binary => true,
         CopyLayout::Text => {
-            let reserved = line(*delimiter) || b"\\.".contains(delimiter) || delimiter.is_ascii_lowercase() || delimiter.is_ascii_digit();
+            let reserved =
+                line(*delimiter) || b"\\.".contains(delimiter) || delimiter.is_ascii_lowercase() || delimiter.is_ascii_digit();
             nulls && !reserved && text::null_is_told(null, *delimiter)
         }
         CopyLayout::Csv => {
