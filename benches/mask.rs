@@ -53,10 +53,11 @@ fn plan(masks: &[(i16, Strategy)]) -> RowPlan {
         columns: masks.iter().map(|(attribute, strategy)| ((TABLE, *attribute), masked(strategy))).collect(),
         touched: [TABLE].into(),
         ruled: true,
+        ..MaskMap::default()
     };
     let columns = (1..).zip(types).map(field).collect();
     let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026 };
-    RowPlan::new(&RowDescription { columns }, &map, true, &catalog(), &keys)
+    RowPlan::new(&RowDescription { columns }, None, &map, true, &catalog(), &keys)
 }
 
 fn run() -> Run {

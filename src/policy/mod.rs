@@ -117,6 +117,12 @@ impl Policy {
         !self.masks.is_empty() || !self.rules.is_empty()
     }
 
+    /// The functions it vouches for, as `schema.name` with globs.
+    #[must_use]
+    pub fn known_functions(&self) -> &[String] {
+        &self.known_functions
+    }
+
     /// How many mask entries and how many rules it has.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {

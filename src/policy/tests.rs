@@ -45,7 +45,7 @@ fn codes() -> RelationName {
 }
 
 fn function(schema: Option<&str>, name: &str, builtin: bool) -> FunctionName {
-    FunctionName { schema: schema.map(str::to_owned), name: name.to_owned(), builtin }
+    FunctionName { schema: schema.map(str::to_owned), name: name.to_owned(), builtin, readable: false }
 }
 
 fn reading(name: RelationName) -> Facts {

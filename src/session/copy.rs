@@ -8,8 +8,8 @@ use super::ground::{Plan, Sight, View};
 use super::names::Names;
 use super::ruling::{Ruling, Verdict};
 use crate::flow::Ruling as _;
-use crate::mask::{CannotStream, CopyPlan, CopyStream, Masked, Unmasked};
-use crate::sql::{self, Attribute, CopyFormat, CopyLayout, Facts, Relation, ResultColumn, Verb, Way};
+use crate::mask::{CannotStream, CopyPlan, CopyStream, Masked, RowPlan, Unmasked};
+use crate::sql::{self, Attribute, CopyLayout, Facts, Relation, ResultColumn, Verb, Way};
 use crate::wire::{self, ColumnField, Format, Frame, Malformed, Part, RowDescription, Run};
 
 /// The COPY TO STDOUT that is under way, if its rows must be masked.
@@ -85,11 +85,14 @@ impl Copying {
 impl View {
     /// The plan for the rows of a COPY, from the description of its query or of its columns.
     pub(super) fn copy_plan(&self, ruling: &Ruling, facts: &Facts, frame: &Frame) -> Result<Arc<Plan>, Malformed> {
-        let frame = match &facts.copy {
-            Some(CopyFormat { layout: CopyLayout::Binary, .. }) => binary(frame)?,
-            _ => frame.clone(),
-        };
-        self.plan(&ruling.verdict().sight, &frame, ruling.touched())
+        let mut description = RowDescription::read(frame)?;
+        if facts.copy.as_ref().is_some_and(|format| format.layout == CopyLayout::Binary) {
+            description.columns.iter_mut().for_each(|column| column.format = Format::Binary);
+        }
+        let sight = &ruling.verdict().sight;
+        let columns = facts.columns.as_deref();
+        let rows = RowPlan::new(&description, columns, &sight.masks, ruling.touched(), &sight.catalog, &sight.keys);
+        Ok(Arc::new(Plan { rows, description: wire::row_description(&description.columns) }))
     }
 }
 
@@ -177,13 +180,4 @@ fn columns(facts: &Facts, sight: &Sight) -> Option<Frame> {
     });
     let fields: Vec<ColumnField> = fields.collect::<Option<_>>()?;
     Frame::new(wire::row_description(&fields)).ok()
-}
-
-/// The same description for rows in binary.
-fn binary(frame: &Frame) -> Result<Frame, Malformed> {
-    let mut description = RowDescription::read(frame)?;
-    for column in &mut description.columns {
-        column.format = Format::Binary;
-    }
-    Frame::new(wire::row_description(&description.columns))
 }

@@ -84,7 +84,7 @@ pub(super) struct Sight {
     pub(super) masks: MaskMap,
     phi: MaskMap,
     policy: Arc<Policy>,
-    keys: Arc<Keys>,
+    pub(super) keys: Arc<Keys>,
     groups: Vec<String>,
     database: String,
 }
@@ -163,8 +163,8 @@ impl Ground {
             return Arc::clone(view);
         }
         let sight = Sight {
-            masks: MaskMap::resolve(&catalog, &self.policy.masks_for(groups)),
-            phi: MaskMap::resolve(&catalog, &self.policy.phi()),
+            masks: MaskMap::resolve(&catalog, &self.policy.masks_for(groups), self.policy.known_functions()),
+            phi: MaskMap::resolve(&catalog, &self.policy.phi(), self.policy.known_functions()),
             catalog,
             policy: Arc::clone(&self.policy),
             keys: Arc::clone(&self.keys),
@@ -285,7 +285,7 @@ impl View {
             return Ok(plan);
         }
         let description = RowDescription::read(frame)?;
-        let rows = RowPlan::new(&description, &sight.masks, touched, &sight.catalog, &sight.keys);
+        let rows = RowPlan::new(&description, None, &sight.masks, touched, &sight.catalog, &sight.keys);
         // A copy: the frame shares memory with everything that was read along with it.
         let plan = Arc::new(Plan { rows, description: Bytes::copy_from_slice(frame.bytes()) });
         if same {

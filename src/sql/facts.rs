@@ -234,6 +234,8 @@ pub struct FunctionName {
     pub name: String,
     /// True if it can only be an internal function of `pg_catalog`.
     pub builtin: bool,
+    /// True if every function it may be is text of the language `sql` that was read: what it does stands in the facts itself.
+    pub readable: bool,
 }
 
 /// What a statement may change of the ground that later texts stand on.

@@ -22,6 +22,7 @@ mod statement;
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
 mod text;
+mod trace;
 mod tree;
 mod walk;
 
@@ -29,6 +30,7 @@ pub use catalog::{Attribute, Catalog, ColumnOrigin, Function, Relation, Relation
 pub use copy::{CopyFormat, CopyLayout, copied};
 pub use facts::{Analysis, Facts, FunctionName, RelationName, Setting, Shift, UnknownReason, Verb, Where};
 pub use lineage::{Asked, JsonStep, Lineage, ResultColumn, SOURCES_MAX, Source, Step, Stored, Untraced, Use, Way};
+pub use trace::{expression, view_columns};
 
 /// The facts of every statement of a text, in order.
 ///

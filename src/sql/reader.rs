@@ -389,7 +389,11 @@ impl<'t> Reader<'t> {
         }
         if let [word] = name.as_slice() {
             match word.as_str() {
-                "time" | "timestamp" if self.is("with") && self.is_at(1, "time") => self.at += 3,
+                "time" | "timestamp" if self.is("with") && self.is_at(1, "time") => {
+                    self.at += 3;
+                    let zoned = format!("{word}tz");
+                    name = vec![zoned];
+                }
                 "time" | "timestamp" if self.is("without") && self.is_at(1, "time") => self.at += 3,
                 "interval" => self.interval_fields(),
                 _ => {}

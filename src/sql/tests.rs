@@ -1,6 +1,7 @@
 //! Tests of the room: tables of texts over the catalog of a small clinic.
 
 mod bounds;
+mod catalog;
 mod table;
 
 use std::collections::BTreeSet;

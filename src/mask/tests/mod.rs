@@ -84,11 +84,11 @@ fn field(attribute: i16, type_oid: u32, modifier: i32, format: Format) -> Column
 fn map_of(masks: &[(i16, Option<Strategy>)]) -> MaskMap {
     let masked = |strategy: &Option<Strategy>| MaskedColumn::of("clinical.patients.c", strategy.clone());
     let columns = masks.iter().map(|(attribute, strategy)| ((TABLE, *attribute), masked(strategy)));
-    MaskMap { columns: columns.collect(), touched: [TABLE].into(), ruled: true }
+    MaskMap { columns: columns.collect(), touched: [TABLE].into(), ruled: true, ..MaskMap::default() }
 }
 
 fn plan(columns: Vec<ColumnField>, masks: &[(i16, Option<Strategy>)]) -> RowPlan {
-    RowPlan::new(&RowDescription { columns }, &map_of(masks), true, &catalog(), &keys())
+    RowPlan::new(&RowDescription { columns }, None, &map_of(masks), true, &catalog(), &keys())
 }
 
 fn data_row(cells: &[Option<&[u8]>], out: &mut BytesMut) {

@@ -166,13 +166,14 @@ fn columns_are_judged_by_their_origin() {
         vec![at(TABLE, 1), at(TABLE, 2), at(TABLE, 3), at(0, 0), at(99, 1), at(TABLE, 101), at(TABLE, -1), at(TABLE, 0)];
     let masks = [(1, Some(Strategy::KeepLast(4))), (2, None), (0, None)];
     let judge = |touched| {
-        let plan = RowPlan::new(&RowDescription { columns: columns.clone() }, &map_of(&masks), touched, &catalog(), &keys());
+        let plan =
+            RowPlan::new(&RowDescription { columns: columns.clone() }, None, &map_of(&masks), touched, &catalog(), &keys());
         plan.columns().iter().map(|column| column.verdict).collect::<Vec<_>>()
     };
     use Verdict::{Clear, Masked, Placeholder};
     assert_eq!(judge(true), [Masked, Placeholder, Clear, Placeholder, Placeholder, Placeholder, Clear, Placeholder]);
     assert_eq!(judge(false), [Masked, Placeholder, Clear, Clear, Placeholder, Placeholder, Clear, Placeholder]);
-    let free = RowPlan::new(&RowDescription { columns }, &MaskMap::default(), false, &catalog(), &keys());
+    let free = RowPlan::new(&RowDescription { columns }, None, &MaskMap::default(), false, &catalog(), &keys());
     assert!(free.is_clear() && free.columns().len() == 8);
     let null = plan(vec![field(1, 1082, -1, Format::Text)], &[(1, Some(Strategy::Redact))]);
     let [column] = null.columns() else { panic!("one column") };

@@ -149,7 +149,7 @@ fn tokens_depend_on_the_key() {
     let columns = vec![field(1, 25, -1, Format::Text)];
     let other = Keys { pseudonym: PseudonymKey::new(&[8; 32]), year_now: 2026 };
     let map = map_of(&[(1, Some(Strategy::Pseudonym))]);
-    let other = RowPlan::new(&RowDescription { columns: columns.clone() }, &map, true, &catalog(), &other);
+    let other = RowPlan::new(&RowDescription { columns: columns.clone() }, None, &map, true, &catalog(), &other);
     let row = vec![vec![Some(b"MRN0012345".to_vec())]];
     assert_ne!(mask(&other, &row), mask(&plan(columns, &[(1, Some(Strategy::Pseudonym))]), &row));
 }
