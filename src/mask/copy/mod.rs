@@ -242,6 +242,3 @@ fn is_plain(format: &CopyFormat) -> bool {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

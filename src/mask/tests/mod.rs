@@ -1,5 +1,6 @@
 //! Tests of the room, and what they share.
 
+mod copy;
 mod map;
 mod messages;
 mod rows;
