@@ -7,6 +7,7 @@ mod call;
 mod catalog;
 mod change;
 mod copy;
+mod copying;
 mod definition;
 mod expr;
 mod facts;
