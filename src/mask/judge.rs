@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{MaskMap, MaskedColumn, Predicates, Strategy};
-use crate::sql::{JsonStep, Lineage, Source, Step, Way};
+use crate::sql::{JsonStep, Lineage, Source, Step, Use, Way};
 
 /// Most columns that a reason names.
 const NAMED_MAX: usize = 3;
@@ -50,6 +50,8 @@ pub struct Remnant<'m> {
     pub strategy: Option<Cow<'m, Strategy>>,
     /// The first thing that was done to it.
     pub by: Option<String>,
+    /// True if it was computed with, so that the outcome can tell anything of it.
+    pub computed: bool,
 }
 
 /// Judges a value by what it is made of.
@@ -104,14 +106,14 @@ pub(super) fn remnant<'m>(column: &'m MaskedColumn, way: &Way) -> Option<Remnant
         Way::Counted => return None,
         Way::Kept => (strategy.map(Cow::Borrowed), None),
         Way::Through(step) if reveals(&column.reveal, step) => return None,
-        Way::Through(step) => (None, Some(step.function.clone())),
+        Way::Through(step) => (None, Some(named_step(step))),
         Way::Part(path) => match strategy.map_or(Part::Whole, |strategy| part(strategy, path)) {
             Part::Clear => return None,
             Part::Under(strategy) => (Some(strategy), Some("a json path".to_owned())),
             Part::Whole => (None, Some("a json path".to_owned())),
         },
     };
-    Some(Remnant { column, strategy, by })
+    Some(Remnant { column, strategy, by, computed: matches!(way, Way::Through(_)) })
 }
 
 impl Remnant<'_> {
@@ -119,12 +121,26 @@ impl Remnant<'_> {
     /// value.
     #[must_use]
     pub fn predicates(&self) -> Predicates {
-        let computed = self.by.is_some() && self.strategy.is_none();
         match self.column.predicates {
-            Predicates::Equality if computed => Predicates::Deny,
+            Predicates::Equality if self.computed => Predicates::Deny,
             predicates => predicates,
         }
     }
+
+    /// True if this may be asked about it. Whether it is there, and which values are equal, may be asked of the column as it is.
+    #[must_use]
+    pub fn allows(&self, how: Use) -> bool {
+        match how {
+            Use::Null | Use::Group if !self.computed => true,
+            Use::Equal => self.predicates() >= Predicates::Equality,
+            Use::Null | Use::Group | Use::Order | Use::Match | Use::Fail => self.predicates() == Predicates::Allow,
+        }
+    }
+}
+
+fn named_step(step: &Step) -> String {
+    let quoted = step.argument.as_ref().map(|argument| format!("('{argument}')"));
+    format!("{}{}", step.function, quoted.unwrap_or_default())
 }
 
 fn part<'m>(_strategy: &'m Strategy, _path: &[JsonStep]) -> Part<'m> {

@@ -1,5 +1,6 @@
 //! Policy text becomes a checked policy; facts and who becomes a decision with reasons. Nothing is allowed by omission.
 
+mod asked;
 mod carriers;
 mod condition;
 mod decide;
@@ -7,8 +8,10 @@ mod decision;
 mod document;
 mod duration;
 mod glob;
+mod inference;
 mod masked;
 mod nearest;
+mod stored;
 mod strategies;
 mod when;
 mod written;
@@ -19,6 +22,7 @@ mod tests;
 pub use decision::{Decision, Gate, HoldTerms, Outcome, RowsOver, Subject};
 pub use document::{Document, FAULTS_MAX, FILE_BYTES_MAX, Fields, FileFault, Value, clip, ticked};
 pub use duration::{parse_ms, show_ms};
+pub use inference::{Budget, QUESTION_BYTES, QUESTIONS_DEFAULT, QUESTIONS_WITHIN_MS_DEFAULT, Questions};
 pub use nearest::nearest;
 
 use crate::mask::{ColumnRule, Predicates, Strategy};
@@ -48,6 +52,7 @@ pub struct Policy {
     default: Then,
     unknown: Then,
     known_functions: Vec<String>,
+    budget: Budget,
 }
 
 /// Which columns are masked, how, and for whom not.
@@ -121,6 +126,12 @@ impl Policy {
     #[must_use]
     pub fn known_functions(&self) -> &[String] {
         &self.known_functions
+    }
+
+    /// How many questions about one masked column an identity may ask.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// How many mask entries and how many rules it has.

@@ -1,6 +1,7 @@
 //! Tests of the room, and what they share.
 
 mod copy;
+mod lineage;
 mod map;
 mod messages;
 mod rows;
