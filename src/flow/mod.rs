@@ -12,6 +12,7 @@
 //! ```
 
 mod client;
+mod copy;
 mod denied;
 mod exchange;
 mod names;
@@ -65,6 +66,8 @@ pub struct Flow<R, P> {
     statement: usize,
     /// The rows of the statement that is being answered have been described.
     described: bool,
+    /// The error that the query of a COPY met when it was described: the error of the Query that is being answered.
+    copy_fault: Option<crate::wire::Frame>,
     status: TransactionStatus,
     /// Rows of the exchange that is being answered.
     rows: u64,
@@ -87,6 +90,7 @@ impl<R: Ruling, P> Flow<R, P> {
             plan: None,
             statement: 0,
             described: false,
+            copy_fault: None,
             status: TransactionStatus::Idle,
             rows: 0,
         }

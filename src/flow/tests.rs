@@ -448,7 +448,7 @@ impl Proxied {
 
     fn show(&mut self, ruling: Option<Text>, what: ToClient<u32>) {
         match what {
-            ToClient::Message(message) => {
+            ToClient::Message(message) | ToClient::CopyBegins(message, _) | ToClient::CopyEnds(message) => {
                 let masked = crate::mask::message(message, crate::mask::Exposure::Clear);
                 let message = Frame::new(masked.into_inner()).unwrap();
                 self.heard.push((message.tag(), message.body().to_vec()));

@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::kind::{Integer, Kind};
 use super::text::TextMask;
 use super::{Keys, Strategy, array, date, number, numeric, pseudonym};
+use crate::sql::Catalog;
 use crate::wire::Format;
 
 /// The length that stands for NULL.
@@ -63,6 +64,27 @@ impl CellMask {
             (Kind::Uuid, Some(Strategy::Pseudonym)) => Self::PseudonymUuid(format),
             _ => Self::Null,
         }
+    }
+
+    /// The mask of a strategy for values of a type, told by its OID and modifier, in a format.
+    pub(super) fn of(strategy: Option<&Strategy>, catalog: &Catalog, type_oid: u32, modifier: i32, format: Format) -> Self {
+        Self::new(strategy, Kind::of(catalog, type_oid, modifier, format), format)
+    }
+
+    /// Writes what becomes of `value` without a length; false, and nothing written, if it is NULL.
+    pub(super) fn value(&self, value: &[u8], keys: &Keys, out: &mut BytesMut) -> bool {
+        let start = out.len();
+        let written = match self {
+            Self::Constant(cell) => {
+                out.extend_from_slice(cell.get(size_of::<i32>()..).unwrap_or_default());
+                true
+            }
+            _ => self.write_value(value, keys, out),
+        };
+        if !written {
+            out.truncate(start);
+        }
+        written
     }
 
     fn constant(value: &[u8]) -> Self {

@@ -7,6 +7,7 @@ mod array;
 mod builtin;
 mod cell;
 mod condition;
+mod copy;
 mod date;
 mod glob;
 mod judge;
@@ -27,6 +28,7 @@ mod veil;
 mod views;
 mod zip;
 
+pub use copy::{COPY_ROW_BYTES_MAX, CopyPlan, CopyStream};
 pub use judge::{Judged, Judgement, Part, Remnant, doubt, judge, remnants};
 pub use keys::{Keys, PseudonymKey};
 pub use map::{ColumnRule, MaskMap, MaskedColumn, Predicates};

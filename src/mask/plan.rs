@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use super::cell::CellMask;
 use super::judge::{Judgement, judge};
-use super::kind::Kind;
 use super::{Keys, MaskMap, Strategy};
 use crate::sql::{Catalog, Lineage, ResultColumn};
 use crate::wire::{ColumnField, RowDescription};
@@ -156,8 +155,7 @@ impl<'m> Judge<'m> {
             Ok(reason) => (ColumnVerdict { name, verdict: Verdict::Clear, reason, untraced: false }, None),
             Err(Cause { strategy, reason, untraced }) => {
                 let strategy = strategy.as_deref();
-                let kind = Kind::of(self.catalog, column.type_oid, column.type_modifier, column.format);
-                let mask = CellMask::new(strategy, kind, column.format);
+                let mask = CellMask::of(strategy, self.catalog, column.type_oid, column.type_modifier, column.format);
                 let verdict = match strategy {
                     _ if mask.is_null() => Verdict::Null,
                     Some(_) => Verdict::Masked,

@@ -5,6 +5,7 @@ mod allocations;
 mod budget;
 mod cancels;
 mod catalog;
+mod copy;
 mod fault;
 mod ground;
 mod hold;

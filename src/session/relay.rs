@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
 use super::cancels::Done;
+use super::copy::{self, Copying, Data};
 use super::fault::Fault;
 use super::ground::{Ground, View};
 use super::hold::Hold;
@@ -90,6 +91,7 @@ pub(super) struct Relay<C, S> {
     /// Dropped by the task that asks the server to cancel, when it has.
     pub(super) cancel_sent: Option<oneshot::Receiver<()>>,
     masked_rows: BytesMut,
+    copying: Copying,
     client_read_bytes: usize,
     server_read_bytes: usize,
     pub(super) out: Vec<Output<Ruling, Plan>>,
@@ -169,6 +171,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             noticed: Noticed::default(),
             cancel_sent: None,
             masked_rows: BytesMut::new(),
+            copying: Copying::default(),
             client_read_bytes: SMALL_READ_BYTES,
             server_read_bytes: SMALL_READ_BYTES,
             out: Vec::new(),
@@ -304,12 +307,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let taken = match piece {
             Piece::Frame(frame) => {
                 self.heed(&frame);
-                let statement = self.flow.place();
-                let plan = |frame: &Frame, ruling: &Ruling| ruling.plan(frame, statement).map_err(Violation::Server);
+                let (statement, view) = (self.flow.place(), &self.view);
+                let plan = |frame: &Frame, ruling: &Ruling| {
+                    let verdict = ruling.verdict();
+                    let plan = match copy::copies(verdict).next().filter(|_| verdict.copied.is_some()) {
+                        Some(facts) => view.copy_plan(ruling, facts, frame),
+                        None => ruling.plan(frame, statement),
+                    };
+                    plan.map_err(Violation::Server)
+                };
                 let describes = frame.tag() == server_tag::ROW_DESCRIPTION;
                 let taken = self.flow.server(frame, plan, &mut self.out);
                 // The rows of a Query are described by the message that the client gets.
-                self.described = if describes { self.flow.plan().map(Arc::clone) } else { None };
+                let shown = describes && matches!(self.out.last(), Some(Output::ToClient { what: ToClient::Message(_), .. }));
+                self.described = if shown { self.flow.plan().map(Arc::clone) } else { None };
                 taken
             }
             Piece::Run(run) => self.flow.rows(run, &mut self.out),
@@ -359,6 +370,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 Output::End { number, ruling, how, .. } => {
                     self.recording.ended(number, &how).map_err(|_| End::LogFailed)?;
                     self.meter.ended(number, &how);
+                    self.copying.ended();
                     self.ended(ruling.as_ref(), &how);
                 }
                 Output::Ready(status) => self.ready(status),
@@ -396,10 +408,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 let plan = plan.as_ref().map_or(&clear, |plan| &plan.rows);
                 (plan.part(part).map_err(unmaskable)?, Released::Bulk { rows: 0 })
             }
-            ToClient::Copy(run) => (mask::copy(run, exposure).map_err(unmaskable)?, Released::Bulk { rows: 0 }),
-            ToClient::CopyPart(part) => (mask::copy_part(part, exposure).map_err(unmaskable)?, Released::Bulk { rows: 0 }),
+            ToClient::CopyBegins(frame, plan) => {
+                self.copying.begin(number, ruling, plan.as_deref(), &self.view, &frame).map_err(unmaskable)?;
+                (mask::message(frame, exposure), Released::Message)
+            }
+            ToClient::CopyEnds(frame) => {
+                self.copying.end().map_err(unmaskable)?;
+                (mask::message(frame, exposure), Released::Message)
+            }
+            ToClient::Copy(run) => (self.copied(Data::Run(run), exposure)?, Released::Bulk { rows: 0 }),
+            ToClient::CopyPart(part) => (self.copied(Data::Part(part), exposure)?, Released::Bulk { rows: 0 }),
         };
         self.release(number, ruling, masked, released)
+    }
+
+    fn copied(&mut self, data: Data, exposure: Exposure) -> Result<Masked<Bytes>, End> {
+        let masked = match self.copying.data(data) {
+            Ok(Err(Data::Run(run))) => mask::copy(run, exposure),
+            Ok(Err(Data::Part(part))) => mask::copy_part(part, exposure),
+            Ok(Ok(masked)) => Ok(masked),
+            Err(fault) => Err(fault),
+        };
+        masked.map_err(|_| End::Unmaskable)
     }
 
     fn show_rows(

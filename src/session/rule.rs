@@ -157,6 +157,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// The statement goes to the server, now that its entry goes before it.
     pub(super) fn forward(&mut self, ruling: Ruling, number: u64) {
         let verdict = ruling.verdict();
+        if super::copy::is_unfollowed(verdict, &self.names) {
+            self.flow.refuse(Fault::Uncopied.error(), number, &mut self.out);
+            return;
+        }
         for facts in &verdict.analysis.statements {
             self.names.forwarded(facts, verdict.decision.calls_unknown);
         }

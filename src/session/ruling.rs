@@ -30,6 +30,8 @@ pub(super) struct Verdict {
     /// True if its statements are all that one name may stand for, of which one is run.
     candidates: bool,
     plans: Plans,
+    /// The text of the query of a COPY that is described before it runs.
+    pub(super) copied: Option<Bytes>,
 }
 
 impl Verdict {
@@ -43,7 +45,11 @@ impl Verdict {
         let verbs = verbs.map(|verb| verb.name().to_owned()).collect::<BTreeSet<_>>().into_iter().collect();
         let named = analysis.statements.iter().flat_map(|facts| facts.reads.iter().chain(&facts.writes));
         let relations = named.flat_map(|name| sight.spelled(name)).collect::<BTreeSet<_>>().into_iter().collect();
-        Self { text, analysis, decision, sight, verbs, relations, bars, candidates: false, plans: Plans::default() }
+        let plans = Plans::default();
+        let mut verdict =
+            Self { text, analysis, decision, sight, verbs, relations, bars, candidates: false, plans, copied: None };
+        verdict.copied = super::copy::query(&verdict);
+        verdict
     }
 
     /// The verdict on a name, by the facts of all that it may stand for.
@@ -226,6 +232,10 @@ impl flow::Ruling for Ruling {
         let reads = |verb: &Verb| matches!(verb, Verb::Select | Verb::CopyOut | Verb::Cursor);
         let verbs = verdict.analysis.statements.iter().all(|facts| facts.verbs.iter().all(reads));
         verbs && !verdict.bars && !verdict.decision.calls_unknown
+    }
+
+    fn copied(&self) -> Option<Bytes> {
+        self.verdict().copied.clone()
     }
 
     fn renames(&self, name: &[u8]) -> bool {

@@ -7,6 +7,7 @@ mod call;
 mod catalog;
 mod change;
 mod copy;
+mod copying;
 mod definition;
 mod expr;
 mod facts;
@@ -28,7 +29,7 @@ mod tree;
 mod walk;
 
 pub use catalog::{Attribute, Catalog, ColumnOrigin, Function, Relation, RelationKind, TypeInfo, TypeKind, Volatility};
-pub use copy::{CopyFormat, CopyLayout};
+pub use copy::{CopyFormat, CopyLayout, copied};
 pub use facts::{Analysis, Facts, FunctionName, RelationName, Setting, Shift, UnknownReason, Verb, Where};
 pub use lineage::{Asked, JsonStep, Lineage, ResultColumn, SOURCES_MAX, Source, Step, Stored, Untraced, Use, Way};
 pub use notify::{Notification, Said, notifications};

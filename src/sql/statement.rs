@@ -191,15 +191,17 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     let mut walk = Walk::new(course.setting, &course.made);
     let inner;
     let mut table = None;
+    let mut columns = Vec::new();
+    let mut binary = false;
     if reader.sign("(") {
         reader.at += 1;
         inner = change::change(reader)?;
         reader.need_sign(")")?;
         walk.change(&inner);
     } else {
-        reader.eat("binary");
+        binary = reader.eat("binary");
         table = Some(reader.qualified()?);
-        reader.columns()?;
+        columns = reader.columns()?;
     }
     let incoming = reader.eat("from");
     if !incoming {
@@ -222,6 +224,12 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
         Some(name) => walk.read(name),
         None if incoming => return Err(UnknownReason::Syntax),
         None => {}
+    }
+    if verb == Verb::CopyOut {
+        let named = table.as_ref().map(|name| walk.named(name));
+        let copy = Some(super::copying::format(reader, binary));
+        let columns = named.and_then(|name| super::copying::columns(&name, &columns, course.setting));
+        return Ok(Facts { copy, columns, ..walk.facts(verb) });
     }
     let condition = copy_condition(reader)?;
     condition.iter().for_each(|condition| walk_alone(&mut walk, course, condition));

@@ -1,5 +1,6 @@
 //! Tests of the room, and what they share.
 
+mod copy;
 mod lineage;
 mod map;
 mod messages;
