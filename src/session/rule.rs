@@ -125,7 +125,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     fn by_name(&mut self, name: &Bytes, statement: bool) -> Result<(Arc<Verdict>, u64), End> {
         let spelled = String::from_utf8_lossy(name);
         let known = if statement { self.names.prepared(&spelled) } else { self.names.cursor(&spelled) };
-        let known = if known.is_empty() { vec![Facts::unknown(UnknownReason::Name)] } else { known };
+        let elsewhere = if statement { Verb::Unknown } else { Verb::Cursor };
+        let unread = || Facts { verb: elsewhere, ..Facts::unknown(UnknownReason::Name) };
+        let known = if known.is_empty() { vec![unread()] } else { known };
         let verdict = Arc::new(self.view.decide(Bytes::new(), Analysis { statements: known }, &self.identity).on_name());
         let number = self.recording.statement(&verdict, name, true).map_err(|_| End::LogFailed)?;
         Ok((verdict, number))
