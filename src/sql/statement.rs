@@ -238,7 +238,12 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
         None if incoming => return Err(UnknownReason::Syntax),
         None => {}
     }
-    let start = reader.clone();
+    if verb == Verb::CopyOut {
+        let mut facts = walk.facts(verb);
+        traced.into_facts(&mut facts);
+        facts.copy = Some(super::copying::format(reader, binary));
+        return Ok(facts);
+    }
     let condition = copy_condition(reader)?;
     condition.iter().for_each(|condition| walk_alone(&mut walk, course, condition));
     if let (Some(condition), Some(table)) = (&condition, &table) {
@@ -246,7 +251,6 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     }
     let mut facts = walk.facts(verb);
     traced.into_facts(&mut facts);
-    facts.copy = (verb == Verb::CopyOut).then(|| super::copying::format(start, binary));
     facts.columns = facts.columns.filter(|_| !incoming);
     Ok(facts)
 }
