@@ -64,6 +64,10 @@ pub struct Flow<R, P> {
     plan: Option<Arc<P>>,
     /// The error that the query of a COPY met when it was described: the error of the Query that is being answered.
     copy_fault: Option<crate::wire::Frame>,
+    /// Statements of the Query that is being answered that have been answered.
+    statement: usize,
+    /// The rows of the statement that is being answered have been described.
+    described: bool,
     status: TransactionStatus,
     /// Rows of the exchange that is being answered.
     rows: u64,
@@ -85,6 +89,8 @@ impl<R: Ruling, P> Flow<R, P> {
             ends_ahead: 0,
             plan: None,
             copy_fault: None,
+            statement: 0,
+            described: false,
             status: TransactionStatus::Idle,
             rows: 0,
         }
@@ -118,6 +124,22 @@ impl<R: Ruling, P> Flow<R, P> {
     #[must_use]
     pub fn answering(&self) -> u64 {
         self.owed.front().map_or(0, Item::number)
+    }
+
+    /// Which statement of its text the server is answering, from 0; a portal's text has only one. None when it describes rows a
+    /// second time, as for the queries of rules: then nobody knows which.
+    #[must_use]
+    pub fn place(&self) -> Option<usize> {
+        match self.owed.front() {
+            Some(Item::Query { .. }) => (!self.described).then_some(self.statement),
+            _ => Some(0),
+        }
+    }
+
+    /// The plan for the rows of the statement of a Query that is being answered.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Arc<P>> {
+        self.plan.as_ref()
     }
 
     /// The ruling of the exchange that the server is answering.

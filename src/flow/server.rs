@@ -179,6 +179,7 @@ impl<R: Ruling, P> Flow<R, P> {
         match self.owed.front() {
             Some(Item::Query { ruling, .. }) => {
                 self.plan = if ruling.veiled() { Some(plan(&frame, ruling)?) } else { None };
+                self.described = true;
                 self.pass(frame, out);
             }
             Some(Item::DescribeStatement { .. }) => {
@@ -212,6 +213,9 @@ impl<R: Ruling, P> Flow<R, P> {
         self.pass(frame, out);
         if matches!(self.owed.front(), Some(Item::Execute { .. })) {
             self.owed.pop_front();
+        } else {
+            self.statement = self.statement.saturating_add(1);
+            self.described = false;
         }
         self.answered(number, Some(ruling), how, out);
         Ok(())
@@ -308,6 +312,8 @@ impl<R: Ruling, P> Flow<R, P> {
         self.status = status;
         self.copying = Copying::No;
         self.plan = None;
+        self.statement = 0;
+        self.described = false;
         out.push(Output::Ready(status));
         Ok(())
     }

@@ -107,6 +107,12 @@ pub(crate) fn held(hold: &str, approvers: &[String], rules: &[String], reasons: 
     wire::notice(&[(b'S', b"NOTICE"), (b'V', b"NOTICE"), (b'C', b"01000"), (b'M', message.as_bytes())])
 }
 
+/// The NOTICE that names columns which are masked because they could not be traced, each with its reason.
+pub(crate) fn untraced(columns: &str) -> Bytes {
+    let message = format!("masked because it could not be traced: {columns}");
+    wire::notice(&[(b'S', b"NOTICE"), (b'V', b"NOTICE"), (b'C', b"00000"), (b'M', message.as_bytes())])
+}
+
 fn named(rules: &[String]) -> String {
     if rules.is_empty() { String::new() } else { format!(" ({})", rules.join(", ")) }
 }

@@ -13,10 +13,9 @@ use super::catalog;
 use super::names::Names;
 use super::ruling::Verdict;
 use crate::backend::{self, ConnectError, Querier, QueryError, QueryLimits, Route, Start};
-use crate::mask::{Keys, MaskMap, RowPlan};
+use crate::mask::{Keys, MaskMap};
 use crate::policy::{Policy, Subject};
 use crate::sql::{self, Catalog, RelationName, Setting};
-use crate::wire::{Frame, Malformed, RowDescription};
 
 /// How long a catalog may go unchecked while statements are ruled upon by it.
 const UNCHECKED_MAX: Duration = Duration::from_secs(1);
@@ -28,8 +27,6 @@ const LOOK_MAX: Duration = Duration::from_secs(20);
 const VERDICTS_MAX: usize = 4096;
 /// Longest text whose ruling is kept, in bytes.
 const KEPT_TEXT_BYTES_MAX: usize = 16 * 1024;
-/// Plans for rows kept for one set of groups.
-const PLANS_MAX: usize = 2048;
 
 /// Bounds of a question about the catalog.
 const LOOK: QueryLimits = QueryLimits { rows_max: 5_000_000, answer_bytes_max: 64 << 20, time_max: LOOK_MAX };
@@ -89,19 +86,11 @@ pub(super) struct Sight {
     database: String,
 }
 
-/// A sight, with the rulings and plans made on it.
+/// A sight, with the rulings made on it.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) sight: Arc<Sight>,
     verdicts: Cache<Bytes, Arc<Verdict>>,
-    plans: Cache<(Bytes, bool), Arc<Plan>>,
-}
-
-/// A plan for rows, with the RowDescription it was made from.
-#[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) rows: RowPlan,
-    pub(super) description: Bytes,
 }
 
 impl Ground {
@@ -171,7 +160,7 @@ impl Ground {
             groups: groups.to_vec(),
             database: self.name.clone(),
         };
-        let view = Arc::new(View { sight: Arc::new(sight), verdicts: Cache::new(VERDICTS_MAX), plans: Cache::new(PLANS_MAX) });
+        let view = Arc::new(View { sight: Arc::new(sight), verdicts: Cache::new(VERDICTS_MAX) });
         views.insert(groups.to_vec(), Arc::clone(&view));
         view
     }
@@ -275,22 +264,5 @@ impl View {
         let subject = Subject { identity, groups: &sight.groups, database: &sight.database };
         let decision = sight.policy.decide(&analysis, &subject, &sight.masks, &sight.phi);
         Verdict::new(text, analysis, decision, Arc::clone(sight))
-    }
-
-    /// The plan for rows of this description, on the sight that their statement was ruled upon.
-    pub(super) fn plan(&self, sight: &Sight, frame: &Frame, touched: bool) -> Result<Arc<Plan>, Malformed> {
-        let same = std::ptr::eq(sight, Arc::as_ptr(&self.sight));
-        let key = (frame.bytes().clone(), touched);
-        if same && let Some(plan) = self.plans.get(&key) {
-            return Ok(plan);
-        }
-        let description = RowDescription::read(frame)?;
-        let rows = RowPlan::new(&description, None, &sight.masks, touched, &sight.catalog, &sight.keys);
-        // A copy: the frame shares memory with everything that was read along with it.
-        let plan = Arc::new(Plan { rows, description: Bytes::copy_from_slice(frame.bytes()) });
-        if same {
-            self.plans.insert((plan.description.clone(), touched), Arc::clone(&plan));
-        }
-        Ok(plan)
     }
 }

@@ -124,7 +124,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let spelled = String::from_utf8_lossy(name);
         let known = if statement { self.names.prepared(&spelled) } else { self.names.cursor(&spelled) };
         let known = if known.is_empty() { vec![Facts::unknown(UnknownReason::Name)] } else { known };
-        let verdict = Arc::new(self.view.decide(Bytes::new(), Analysis { statements: known }, &self.identity));
+        let verdict = Arc::new(self.view.decide(Bytes::new(), Analysis { statements: known }, &self.identity).on_name());
         let number = self.recording.statement(&verdict, name, true).map_err(|_| End::LogFailed)?;
         Ok((verdict, number))
     }
@@ -161,6 +161,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         }
         for facts in &verdict.analysis.statements {
             self.names.forwarded(facts, verdict.decision.calls_unknown);
+        }
+        if let Some(key) = &self.upstream_key {
+            self.house.tidings.sent(self.circle(), key.process, &ruling);
         }
         self.recording.forwarded(number);
         self.flow.forward(ruling, number, &mut self.out);

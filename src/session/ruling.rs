@@ -8,11 +8,12 @@ use bytes::Bytes;
 
 use super::ground::Sight;
 use super::meter::Count;
+use super::plan::{Place, Plan, Plans};
 use crate::flow;
 use crate::mask::Exposure;
 use crate::policy::{Decision, Gate, Outcome};
-use crate::sql::{Analysis, RelationKind, Shift, UnknownReason, Verb};
-use crate::wire;
+use crate::sql::{Analysis, Facts, RelationKind, ResultColumn, Shift, UnknownReason, Verb};
+use crate::wire::{self, Frame, Malformed};
 
 /// Facts of a text and the decision on it; shared by every session that says the same text on the same ground.
 #[derive(Debug)]
@@ -28,6 +29,9 @@ pub(super) struct Verdict {
     bars: bool,
     /// The text of the query of a COPY that is described before it runs.
     pub(super) copied: Option<Bytes>,
+    /// True if its statements are all that one name may stand for, of which one is run.
+    candidates: bool,
+    plans: Plans,
 }
 
 impl Verdict {
@@ -41,9 +45,41 @@ impl Verdict {
         let verbs = verbs.map(|verb| verb.name().to_owned()).collect::<BTreeSet<_>>().into_iter().collect();
         let named = analysis.statements.iter().flat_map(|facts| facts.reads.iter().chain(&facts.writes));
         let relations = named.flat_map(|name| sight.spelled(name)).collect::<BTreeSet<_>>().into_iter().collect();
-        let mut verdict = Self { text, analysis, decision, sight, verbs, relations, bars, copied: None };
+        let plans = Plans::default();
+        let mut verdict =
+            Self { text, analysis, decision, sight, verbs, relations, bars, copied: None, candidates: false, plans };
         verdict.copied = super::copy::query(&verdict);
         verdict
+    }
+
+    /// The verdict on a name, by the facts of all that it may stand for.
+    pub(super) fn on_name(self) -> Self {
+        Self { candidates: true, ..self }
+    }
+
+    /// The plan for rows of this description. `doubted`: they may be of another text than this one.
+    pub(super) fn plan(&self, frame: &Frame, statement: Option<usize>, doubted: bool) -> Result<Arc<Plan>, Malformed> {
+        let place = Place { statement: statement.filter(|_| !doubted), touched: doubted || self.decision.touches_masked };
+        let columns = place.statement.and_then(|statement| self.columns(statement));
+        self.plans.plan(&self.sight, frame, place, columns)
+    }
+
+    /// What the text says of the columns of one of its statements.
+    fn columns(&self, statement: usize) -> Option<&[ResultColumn]> {
+        let statements = &self.analysis.statements;
+        if !self.candidates {
+            return self.columns_of(statements.get(statement)?);
+        }
+        let (first, others) = statements.split_first()?;
+        let columns = self.columns_of(first)?;
+        others.iter().all(|other| self.columns_of(other) == Some(columns)).then_some(columns)
+    }
+
+    /// What the facts say of columns, unless a rewrite rule may give other rows in their place.
+    fn columns_of<'f>(&self, facts: &'f Facts) -> Option<&'f [ResultColumn]> {
+        let ruled = |oid| self.sight.catalog.relations.get(oid).is_none_or(|known| !known.depends.is_empty());
+        let rewritten = facts.writes.iter().any(|name| name.oids.iter().any(ruled));
+        facts.columns.as_deref().filter(|_| !rewritten)
     }
 
     /// True if the text names prepared statements or cursors.
@@ -153,6 +189,11 @@ impl Ruling {
             true => Exposure::Guarded,
             false => Exposure::Clear,
         }
+    }
+
+    /// The plan for rows of this description.
+    pub(super) fn plan(&self, frame: &Frame, statement: Option<usize>) -> Result<Arc<Plan>, Malformed> {
+        self.verdict().plan(frame, statement, self.0.doubted)
     }
 
     /// True if columns without an origin may hold what is masked.

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod catalog;
+mod notify;
 mod table;
 
 use std::collections::BTreeSet;
