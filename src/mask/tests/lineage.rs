@@ -18,7 +18,7 @@ fn of(sources: &[(u32, i16, Way)]) -> Lineage {
 }
 
 fn calling(schema: &str, name: &str) -> Lineage {
-    let function = FunctionName { schema: Some(schema.to_owned()), name: name.to_owned(), builtin: false };
+    let function = FunctionName { schema: Some(schema.to_owned()), name: name.to_owned(), builtin: false, readable: false };
     Lineage { functions: vec![function], ..Lineage::default() }
 }
 
