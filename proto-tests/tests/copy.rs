@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use proto_tests::{Reply, Stand, Wire};
+use proto_tests::wire::Reply;
+use proto_tests::{Stand, Wire};
 
 const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/stand/copy-policy.toml");
 static STAND: LazyLock<Stand> = LazyLock::new(|| {
