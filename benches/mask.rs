@@ -54,7 +54,7 @@ fn plan(masks: &[(i16, Strategy)]) -> RowPlan {
         ruled: true,
     };
     let columns = (1..).zip(types).map(field).collect();
-    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026 };
+    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names: Default::default() };
     RowPlan::new(&RowDescription { columns }, &map, true, &catalog(), &keys)
 }
 

@@ -24,6 +24,8 @@ pub enum Strategy {
     Round(f64),
     /// A keyed stand-in: the same value gives the same token, different values different ones (HMAC-SHA-256).
     Pseudonym,
+    /// Free text: what identifies is replaced, the other words stay.
+    Scan(std::sync::Arc<super::scan::Scan>),
 }
 
 impl Strategy {
@@ -39,6 +41,7 @@ impl Strategy {
             Self::Zip3 => "zip3",
             Self::Round(_) => "round",
             Self::Pseudonym => "pseudonym",
+            Self::Scan(_) => "scan",
         }
     }
 }

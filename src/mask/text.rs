@@ -1,8 +1,11 @@
 //! Masks of text.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::kind::Limit;
+use super::scan::Scan;
 use super::{Keys, PAD_CHARS_MAX, PLACEHOLDER, Strategy, date, pseudonym, zip};
 
 /// What is done with a text, or with each element of an array of texts.
@@ -18,6 +21,8 @@ pub(super) enum TextMask {
     Year { otherwise: Bytes },
     /// It becomes a token.
     Pseudonym { limit: Limit },
+    /// What identifies in it is replaced.
+    Scan { scan: Arc<Scan>, limit: Limit },
 }
 
 impl TextMask {
@@ -33,6 +38,7 @@ impl TextMask {
             Some(Strategy::Year) => Self::Year { otherwise: placeholder(limit) },
             Some(Strategy::Zip3) => Self::Zip3 { otherwise: placeholder(limit) },
             Some(Strategy::Pseudonym) => Self::Pseudonym { limit },
+            Some(Strategy::Scan(scan)) => Self::Scan { scan: Arc::clone(scan), limit },
         })
     }
 
@@ -52,6 +58,11 @@ impl TextMask {
                 }
             }
             Self::Pseudonym { limit } => pseudonym::text(value, *limit, keys, out),
+            Self::Scan { scan, limit } => {
+                let start = out.len();
+                scan.write(value, keys, out);
+                fit(*limit, start, out);
+            }
         }
     }
 }
@@ -81,6 +92,19 @@ fn fixed(text: &str, limit: Limit) -> Bytes {
         Limit::Bytes(most) => text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= most).map(|(_, c)| c).collect(),
     };
     Bytes::from(cut)
+}
+
+/// Cuts what has been written since `start` to what the type holds; labels may be longer than what they stand for.
+fn fit(limit: Limit, start: usize, out: &mut BytesMut) {
+    let (Limit::Chars(most) | Limit::Padded(most) | Limit::Bytes(most)) = limit else { return };
+    let written = out.get(start..).unwrap_or_default();
+    if written.len() <= most {
+        return;
+    }
+    let text = String::from_utf8_lossy(written);
+    let cut = fixed(text.as_ref(), limit);
+    out.truncate(start);
+    out.extend_from_slice(&cut);
 }
 
 /// Characters of UTF-8; where it is no UTF-8, bytes, of which only ASCII may stay.

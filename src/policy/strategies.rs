@@ -4,6 +4,7 @@ use toml::de::DeValue;
 
 use super::document::{Fields, Value, clip};
 use super::nearest::nearest;
+use super::scan;
 use crate::mask::Strategy;
 
 /// Longest text that `fixed` may give, in bytes.
@@ -19,28 +20,30 @@ pub(super) fn strategy(value: &Value<'_, '_>) -> Option<Strategy> {
     let fields = value.fields("`with`")?;
     let keys: Vec<&str> = fields.keys().collect();
     let [key] = keys.as_slice() else {
-        value.fault("`with` takes one of `fixed`, `partial` and `round`, or the name of a strategy");
+        value.fault("`with` takes one of `fixed`, `partial`, `round` and `scan`, or the name of a strategy");
         return None;
     };
     match *key {
         "fixed" => fixed(&fields.value("fixed")?),
         "round" => round(&fields.value("round")?),
         "partial" => partial(&fields.fields("partial")?),
+        "scan" => scan::scan(&fields.fields("scan")?),
         _ => {
-            fields.only(&["fixed", "partial", "round"]);
+            fields.only(&["fixed", "partial", "round", "scan"]);
             None
         }
     }
 }
 
 fn strategy_word(word: &str, value: &Value<'_, '_>) -> Option<Strategy> {
-    const WORDS: [&str; 5] = ["redact", "null", "year", "zip3", "pseudonym"];
+    const WORDS: [&str; 6] = ["redact", "null", "year", "zip3", "pseudonym", "scan"];
     match word {
         "redact" => Some(Strategy::Redact),
         "null" => Some(Strategy::Null),
         "year" => Some(Strategy::Year),
         "zip3" => Some(Strategy::Zip3),
         "pseudonym" => Some(Strategy::Pseudonym),
+        "scan" => Some(Strategy::Scan(std::sync::Arc::default())),
         "fixed" | "partial" | "round" => {
             let way = match word {
                 "fixed" => "{ fixed = \"x\" }",
@@ -52,7 +55,7 @@ fn strategy_word(word: &str, value: &Value<'_, '_>) -> Option<Strategy> {
         }
         _ => {
             let near = nearest(word, &WORDS).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            let all = "`redact`, `null`, `year`, `zip3`, `pseudonym`, `{ fixed = .. }`, `{ partial = .. }`, `{ round = .. }`";
+            let all = "`redact`, `null`, `year`, `zip3`, `pseudonym`, `scan`, `{ fixed = .. }`, `{ partial = .. }`, `{ round = .. }`, `{ scan = .. }`";
             value.fault(format!("unknown strategy `{}`{near}; known are {all}", clip(word)));
             None
         }

@@ -54,7 +54,7 @@ fn plan() -> RowPlan {
         type_modifier: -1,
         format: Format::Text,
     };
-    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026 };
+    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names: Default::default() };
     let columns = vec![field(1, TABLE), field(0, 0), field(3, TABLE)];
     RowPlan::new(&RowDescription { columns }, &map, false, &Catalog::default(), &keys)
 }

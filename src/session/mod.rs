@@ -4,6 +4,7 @@
 mod allocations;
 mod cancels;
 mod catalog;
+mod dictionary;
 mod fault;
 mod ground;
 mod hold;

@@ -147,7 +147,7 @@ fn tokens_are_the_same_for_the_same_value_in_every_type_and_format() {
 #[test]
 fn tokens_depend_on_the_key() {
     let columns = vec![field(1, 25, -1, Format::Text)];
-    let other = Keys { pseudonym: PseudonymKey::new(&[8; 32]), year_now: 2026 };
+    let other = Keys { pseudonym: PseudonymKey::new(&[8; 32]), year_now: 2026, names: Default::default() };
     let map = map_of(&[(1, Some(Strategy::Pseudonym))]);
     let other = RowPlan::new(&RowDescription { columns: columns.clone() }, &map, true, &catalog(), &other);
     let row = vec![vec![Some(b"MRN0012345".to_vec())]];
