@@ -45,7 +45,9 @@ pub(super) fn announced(page: &Page<'_>, index: usize) -> Option<Class> {
         }
         qualified |= gap.iter().any(|byte| matches!(byte, b'#' | b':' | b'='));
         if let Some(class) = token.sense.announces {
-            let strong = !token.sense.is(Sense::WEAK) || qualified;
+            // `Chart 1234567`: right behind, and long.
+            let right = back + 1 == index && gap == b" " && (6..=8).contains(&page.token(index).len());
+            let strong = !token.sense.is(Sense::WEAK) || qualified || right;
             if strong && is_meant(page, back) {
                 return Some(class);
             }

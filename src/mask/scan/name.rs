@@ -45,7 +45,7 @@ pub(super) fn find(page: &Page<'_>, drawn: Drawn<'_>, found: &mut Vec<Found>) {
     if !weights.is_empty() {
         weights.sort_unstable_by_key(|(index, weight)| (*index, std::cmp::Reverse(*weight)));
         weights.dedup_by_key(|(index, _)| *index);
-        gather(page, &settle(page, weights), found);
+        gather(page, &settle(page, &weights), found);
     }
 }
 
@@ -196,31 +196,59 @@ fn announced(page: &Page<'_>, index: usize, weights: &mut Vec<(usize, Weight)>) 
 }
 
 /// Decides on words that may be names by those beside them, and takes in what follows a name: the words that are names.
-fn settle(page: &Page<'_>, weights: Vec<(usize, Weight)>) -> Vec<usize> {
+fn settle(page: &Page<'_>, weights: &[(usize, Weight)]) -> Vec<usize> {
     let mut names: Vec<usize> = Vec::with_capacity(weights.len());
-    let certain = |index: usize| {
-        weights
-            .binary_search_by_key(&index, |(at, _)| *at)
-            .ok()
-            .and_then(|at| weights.get(at))
-            .is_some_and(|(_, weight)| *weight == Weight::Yes)
-    };
-    for (index, weight) in &weights {
-        let index = *index;
-        let take = *weight == Weight::Yes || {
-            let left = index.checked_sub(1).filter(|left| beside(page, *left));
-            let left = left.is_some_and(|left| (certain(left) || names.last() == Some(&left)) && same_case(page, left, index));
-            left || beside(page, index) && certain(index + 1) && same_case(page, index, index + 1) || titled(page, index)
-        };
-        if take {
-            before(page, index, &mut names);
-            names.push(index);
-            behind(page, index, &mut names);
+    let maybe = |index: usize| weights.binary_search_by_key(&index, |(at, _)| *at).is_ok();
+    for (index, weight) in weights {
+        if *weight == Weight::Yes || titled(page, *index) || is_paired(page, *index, &maybe) {
+            before(page, *index, &mut names);
+            names.push(*index);
+            behind(page, *index, &mut names);
         }
     }
+    // Once forwards and once backwards: what stands beside a name is one too.
+    names.sort_unstable();
+    names.dedup();
+    let mut last = None;
+    let mut beside_left = Vec::new();
+    let touches = |index: usize, other: usize| beside(page, index.min(other)) && same_case(page, index, other);
+    for (index, _) in weights {
+        let left = index.checked_sub(1);
+        let next = left.filter(|left| last == Some(*left) || names.binary_search(left).is_ok());
+        if next.is_some_and(|left| touches(*index, left)) {
+            beside_left.push(*index);
+            last = Some(*index);
+        }
+    }
+    let mut beside_right = Vec::new();
+    for (index, _) in weights.iter().rev() {
+        let right = index + 1;
+        if (last == Some(right) || names.binary_search(&right).is_ok()) && touches(*index, right) {
+            beside_right.push(*index);
+            last = Some(*index);
+        }
+    }
+    names.extend(beside_left);
+    names.extend(beside_right);
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// `May Brown`, `May K. Brown`: two words that may be names, with capitals.
+fn is_paired(page: &Page<'_>, index: usize, maybe: &impl Fn(usize) -> bool) -> bool {
+    let title = |at: usize| {
+        let word = page.word(at);
+        page.is_capital(at) && (word.len() < 2 || !page.is_upper(at) || maybe(at))
+    };
+    let near = |at: usize| matches!(page.gap(at), Some(b" " | b", " | b"-" | b". "));
+    let pair = |one: usize, other: usize| maybe(one) && maybe(other) && title(one) && title(other);
+    let initial = |at: usize| page.token(at).is_word() && page.token(at).len() == 1 && page.is_capital(at);
+    let (left, far) = (index.wrapping_sub(1), index.wrapping_sub(2));
+    pair(index, index + 1) && near(index) && page.gap(index) != Some(b". ")
+        || pair(left, index) && near(left) && page.gap(left) != Some(b". ")
+        || pair(index, index + 2) && near(index) && initial(index + 1) && near(index + 1)
+        || pair(far, index) && near(far) && initial(left) && near(left)
 }
 
 /// True if a token and the next can be parts of one name.

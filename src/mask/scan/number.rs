@@ -125,6 +125,7 @@ pub(super) fn find(page: &Page<'_>, index: usize) -> Option<Found> {
         .or_else(|| provider(&number, announced))
         .or_else(|| phone(&number, announced))
         .or_else(|| zip(&number, announced))
+        .or_else(|| bracketed(&number))
         .or_else(|| long(&number, announced))
 }
 
@@ -298,6 +299,15 @@ fn zip(number: &Number<'_>, announced: Option<Class>) -> Option<Found> {
         (_, true) => Some(number.found(Class::Zip, 1)),
         _ => None,
     }
+}
+
+/// `Jane Roe (12345678, ..)`.
+fn bracketed(number: &Number<'_>) -> Option<Found> {
+    let page = number.page;
+    let before = number.first.checked_sub(1)?;
+    let fits = (7..=8).contains(&number.first_length()) && number.lengths.len() == 1;
+    let named = page.gap(before) == Some(b" (") && page.token(before).is_word() && page.is_capital(before);
+    (fits && named && matches!(page.byte(page.token(number.first).end), b',' | b')')).then(|| number.found(Class::Mrn, 1))
 }
 
 /// A number so long that it identifies something, whatever it is.

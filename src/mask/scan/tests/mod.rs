@@ -114,7 +114,7 @@ fn hostile_texts_take_linear_time() {
         "1", "1-", "@", "a@", ":", "a:b", "May ", "May 1 ", "Mr ", "J. ", "#1 ", "A-1", "中", "é1", "1 1 ", "x.com", "1 A ",
         "Box ",
     ] {
-        let text = piece.repeat(200_000 / piece.len());
+        let text = piece.repeat(50_000 / piece.len());
         let start = std::time::Instant::now();
         write(&scan, &keys(), text.as_bytes());
         assert!(start.elapsed() < std::time::Duration::from_secs(8), "{piece}: {:?}", start.elapsed());
