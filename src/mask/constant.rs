@@ -53,7 +53,7 @@ pub(super) fn fixed(text: &str, kind: &Kind, format: Format) -> Option<BytesMut>
 }
 
 fn is_json(text: &str) -> bool {
-    let keys = Keys { pseudonym: PseudonymKey::new(&[]), year_now: 0 };
+    let keys = Keys { pseudonym: PseudonymKey::new(&[]), year_now: 0, names: Default::default() };
     json::write(text.as_bytes(), &JsonMask::none(), &keys, &mut BytesMut::new())
 }
 
