@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{MaskMap, MaskedColumn, Predicates, Strategy};
-use crate::sql::{JsonStep, Lineage, Source, Step, Use, Way};
+use super::{MaskMap, MaskedColumn, Part, Predicates, Strategy};
+use crate::sql::{Lineage, Source, Step, Use, Way};
 
 /// Most columns that a reason names.
 const NAMED_MAX: usize = 3;
@@ -28,17 +28,6 @@ pub struct Judged<'m> {
     pub judgement: Judgement<'m>,
     /// Why, as one line.
     pub reason: String,
-}
-
-/// What a part of a json document falls under.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Part<'m> {
-    /// Nothing that is masked is in it.
-    Clear,
-    /// This fits the part.
-    Under(Cow<'m, Strategy>),
-    /// It holds what is masked, and nothing fits.
-    Whole,
 }
 
 /// A masked column in a value, and what of it can show there.
@@ -107,9 +96,9 @@ pub(super) fn remnant<'m>(column: &'m MaskedColumn, way: &Way) -> Option<Remnant
         Way::Kept => (strategy.map(Cow::Borrowed), None),
         Way::Through(step) if reveals(&column.reveal, step) => return None,
         Way::Through(step) => (None, Some(named_step(step))),
-        Way::Part(path) => match strategy.map_or(Part::Whole, |strategy| part(strategy, path)) {
+        Way::Part(path) => match strategy.map_or(Part::Whole, |strategy| strategy.part(path)) {
             Part::Clear => return None,
-            Part::Under(strategy) => (Some(strategy), Some("a json path".to_owned())),
+            Part::Under(strategy) => (Some(Cow::Owned(strategy)), Some("a json path".to_owned())),
             Part::Whole => (None, Some("a json path".to_owned())),
         },
     };
@@ -141,10 +130,6 @@ impl Remnant<'_> {
 fn named_step(step: &Step) -> String {
     let quoted = step.argument.as_ref().map(|argument| format!("('{argument}')"));
     format!("{}{}", step.function, quoted.unwrap_or_default())
-}
-
-fn part<'m>(_strategy: &'m Strategy, _path: &[JsonStep]) -> Part<'m> {
-    Part::Whole
 }
 
 fn reveals(reveal: &[Step], step: &Step) -> bool {

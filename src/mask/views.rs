@@ -29,7 +29,8 @@ pub(super) fn spread(spread: &mut Spread<'_>, relations: &[&Relation]) {
     let mut queue = spread.sorted();
     while let Some(column @ (oid, number)) = queue.pop_front() {
         let Some(from) = spread.map.columns.get(&column).cloned() else { continue };
-        if number > 0 {
+        let settled = |row: &MaskedColumn| row.predicates == Predicates::Deny || from.predicates == Predicates::Allow;
+        if number > 0 && !spread.map.covers(oid, 0).is_some_and(settled) {
             let row = whole_row(spread, oid, &from);
             if spread.join((oid, 0), row) {
                 queue.push_back((oid, 0));

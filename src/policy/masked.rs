@@ -136,8 +136,9 @@ fn touching(facts: &Facts, masks: &MaskMap, has: &dyn Fn(&Verb) -> bool) -> Vec<
             reasons.push(format!("the function `{}` {why}, and the statement touches {cause}", function.name));
         }
     }
-    // What is stored tells more, where it is known.
-    if facts.moves_data && facts.stores.is_empty() && touches_known(facts, masks) {
+    // What is stored tells more, where it is known: a statement that was traced at all stores nothing else.
+    let traced = !facts.stores.is_empty() || !facts.asks.is_empty();
+    if facts.moves_data && !traced && touches_known(facts, masks) {
         reasons.push(format!("the statement copies data to where no mask would apply, and touches {cause}"));
     }
     if facts.stores.is_empty() && facts.rewrites.iter().any(|(oid, attribute)| masks.covers(*oid, *attribute).is_some()) {
