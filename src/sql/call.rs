@@ -35,7 +35,7 @@ pub(super) fn named(reader: &mut Reader<'_>) -> Read<Expr> {
     }
     if reader.peek(0).is_some_and(Token::is_text) {
         let value = text(reader)?;
-        let cast = TypeName { name, array: false };
+        let cast = TypeName { name, array: false, sized: false };
         return Ok(Expr::Cast(Box::new(Expr::Value(value)), vec![cast]));
     }
     if !column {

@@ -5,7 +5,8 @@ use super::lex::{Kind, Token};
 use super::names;
 use super::query;
 use super::reader::{Read, Reader};
-use super::statement::{Course, execute, skip};
+use super::statement::{Course, execute, followed, skip};
+use super::trace::Traced;
 use super::tree::{Change, Into, Name};
 use super::walk::Walk;
 
@@ -175,9 +176,12 @@ fn view_facts(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     read_whole(reader)?;
     let mut walk = Walk::new(course.setting, &course.made);
     walk.change(&query);
+    let traced = followed(course, &mut walk, &query).made();
     walk.verbs.clear();
     walk.shifts.clear();
-    Ok(walk.facts(Verb::Create))
+    let mut facts = walk.facts(Verb::Create);
+    traced.into_facts(&mut facts);
+    Ok(facts)
 }
 
 /// What is left behind a query would be a part of it that was not read.
@@ -226,6 +230,9 @@ fn made_by_query(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, 
         facts.writes.extend(made.writes);
         facts.shifts.extend(made.shifts);
         facts.target_temporary = made.target_temporary;
+        let asks = std::mem::take(&mut facts.asks);
+        let stores = std::mem::take(&mut facts.stores);
+        Traced::of(facts.columns.take(), asks, stores).made().into_facts(&mut facts);
         facts
     } else {
         change = Change::Query(query::query(reader)?);
@@ -233,7 +240,10 @@ fn made_by_query(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, 
         read_whole(reader)?;
         walk.change(&change);
         walk.new_relation(&into);
-        walk.facts(Verb::SelectInto)
+        let traced = followed(course, &mut walk, &change).made();
+        let mut facts = walk.facts(Verb::SelectInto);
+        traced.into_facts(&mut facts);
+        facts
     };
     if fleeting {
         facts.shifts.retain(|shift| !matches!(shift, Shift::TemporaryMade(_)));

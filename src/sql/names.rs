@@ -19,12 +19,16 @@ const SIGNS: [&str; 93] = [
 
 /// A relation by its name's parts.
 pub(super) fn relation(setting: &Setting<'_>, made: &[String], name: &[String]) -> RelationName {
+    relation_in(setting.catalog, made, name)
+}
+
+/// A relation by its name's parts; `made` are temporary relations that come first.
+pub(super) fn relation_in(catalog: &Catalog, made: &[String], name: &[String]) -> RelationName {
     let (schema, name) = match name {
         [] => (None, String::new()),
         [name] => (None, name.clone()),
         [.., schema, name] => (Some(schema.clone()), name.clone()),
     };
-    let catalog = setting.catalog;
     let temporary = match schema.as_deref() {
         None => made.contains(&name),
         Some(schema) => schema == PG_TEMP,

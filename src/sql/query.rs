@@ -422,10 +422,10 @@ fn condition(reader: &mut Reader<'_>, join: &mut Join, outer: bool, side: Side) 
 }
 
 fn from_one(reader: &mut Reader<'_>) -> Read<From> {
-    reader.eat("lateral");
+    let lateral = reader.eat("lateral");
     if reader.sign("(") {
         return match from_paren(reader)? {
-            From::Query(query, none) if none == Alias::default() => Ok(From::Query(query, alias(reader)?)),
+            From::Query(query, none) if none == Alias::default() => Ok(From::Query(query, Alias { lateral, ..alias(reader)? })),
             From::Join(mut join) => {
                 join.alias = alias(reader)?;
                 Ok(From::Join(join))

@@ -50,6 +50,8 @@ pub(super) struct TypeName {
     pub(super) name: Name,
     /// True for an array or a set of it.
     pub(super) array: bool,
+    /// True if a length or precision goes with it.
+    pub(super) sized: bool,
 }
 
 /// What an argument of a call behind the arguments proper is for.
@@ -270,6 +272,8 @@ pub(super) struct Alias {
     pub(super) columns: Vec<String>,
     /// Types of a column definition list.
     pub(super) types: Vec<TypeName>,
+    /// LATERAL stands before it.
+    pub(super) lateral: bool,
 }
 
 /// One item of FROM.

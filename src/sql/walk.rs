@@ -453,7 +453,7 @@ impl<'a> Walk<'a> {
 }
 
 /// SELECT INTO of a query, which stands in its first arm.
-fn into(query: &Query) -> Option<&Into> {
+pub(super) fn into(query: &Query) -> Option<&Into> {
     let mut query = query;
     loop {
         match query.arms.first()? {
