@@ -1,6 +1,8 @@
 //! Random conversations, held against a model of the server: what the client hears through the conversation must be what it
 //! would hear from the model itself, and no row may come out with another portal's plan.
 
+mod place;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -446,7 +448,7 @@ impl Proxied {
 
     fn show(&mut self, ruling: Option<Text>, what: ToClient<u32>) {
         match what {
-            ToClient::Message(message) => {
+            ToClient::Message(message) | ToClient::CopyBegins(message, _) | ToClient::CopyEnds(message) => {
                 let masked = crate::mask::message(message, crate::mask::Exposure::Clear);
                 let message = Frame::new(masked.into_inner()).unwrap();
                 self.heard.push((message.tag(), message.body().to_vec()));

@@ -8,6 +8,7 @@ mod builtin;
 mod cell;
 mod condition;
 mod constant;
+mod copy;
 mod csv;
 mod date;
 mod glob;
@@ -34,6 +35,7 @@ mod veil;
 mod views;
 mod zip;
 
+pub use copy::{COPY_ROW_BYTES_MAX, CopyPlan, CopyStream};
 pub use csv::CsvMask;
 pub use judge::{Judged, Judgement, Remnant, doubt, judge, remnants};
 pub use keys::{Keys, PseudonymKey};

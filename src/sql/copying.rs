@@ -1,26 +1,18 @@
-//! The options of COPY TO, in parentheses or in the older spelling.
+//! The options of COPY TO (`ProcessCopyOptions`, and the grammar's older spelling).
 
+use super::catalog::RelationKind;
 use super::copy::{CopyFormat, CopyLayout};
+use super::facts::{RelationName, Setting};
+use super::lex::{Kind, Token};
+use super::lineage::{Lineage, ResultColumn};
 use super::reader::Reader;
 
-/// The format that what follows TO STDOUT asks for; `binary` was written before the table.
-pub(super) fn format(mut reader: Reader<'_>, binary: bool) -> CopyFormat {
-    let mut written = Written { layout: binary.then_some(CopyLayout::Binary), ..Written::default() };
-    let _ = reader.eat("using") && reader.is("delimiters");
-    if reader.eat("delimiters") {
-        written.delimiter = text(&mut reader);
-    }
-    reader.eat("with");
-    if reader.eat_sign("(") {
-        written.list(&mut reader);
-    } else {
-        written.words(&mut reader);
-    }
-    written.other |= !reader.done();
-    written.format()
-}
+/// Encodings that an option may name: all bytes of theirs that look like ASCII are.
+const STEADY: [&str; 11] =
+    ["utf8", "unicode", "sqlascii", "latin1", "latin2", "latin9", "iso88591", "iso885915", "win1252", "win1250", "koi8r"];
 
-#[derive(Default)]
+/// Options as they are written.
+#[derive(Debug, Default)]
 struct Written {
     layout: Option<CopyLayout>,
     delimiter: Option<String>,
@@ -31,105 +23,165 @@ struct Written {
     other: bool,
 }
 
+/// Reads what stands behind STDOUT. `binary` is true if BINARY stands before the relation.
+pub(super) fn format(reader: &mut Reader<'_>, binary: bool) -> CopyFormat {
+    let mut written = Written { layout: binary.then_some(CopyLayout::Binary), ..Written::default() };
+    if reader.eat("using") || reader.is("delimiters") {
+        written.other |= !reader.eat("delimiters");
+        written.delimiter = written.text(reader);
+    }
+    reader.eat("with");
+    if reader.eat_sign("(") {
+        written.list(reader)
+    } else {
+        written.old(reader)
+    }
+    written.meant()
+}
+
 impl Written {
+    /// `(name [value], ...)`
     fn list(&mut self, reader: &mut Reader<'_>) {
         loop {
-            let Ok(name) = reader.label() else { return };
-            match name.as_str() {
-                "format" => self.layout(reader),
-                "delimiter" => self.delimiter = self.text(reader),
-                "null" => self.null = self.text(reader),
-                "quote" => self.quote = self.text(reader),
-                "escape" => self.escape = self.text(reader),
-                "header" => self.header = super::statement::option(reader),
-                "force_quote" => {
-                    let _ = if reader.sign("(") { reader.skip_parens() } else { reader.any().map(|_| ()) };
+            let Ok(name) = reader.label() else { break };
+            let start = reader.at;
+            let mut depth = 0_usize;
+            while let Some(token) = reader.peek(0) {
+                if depth == 0 && (token.sign(reader.text, ",") || token.sign(reader.text, ")")) {
+                    break;
                 }
-                "freeze" | "oids" => self.other |= super::statement::option(reader),
-                _ => {
-                    self.other = true;
-                    let _ = if reader.sign("(") { reader.skip_parens().is_ok() } else { super::statement::option(reader) };
+                if token.sign(reader.text, "(") {
+                    depth += 1;
+                } else if token.sign(reader.text, ")") {
+                    depth -= 1;
                 }
+                reader.at += 1;
             }
+            let end = std::mem::replace(&mut reader.at, start);
+            let one = (end - start == 1).then(|| reader.peek(0)).flatten();
+            let value = one.and_then(|token| value(token, reader.text));
+            reader.at = end;
+            self.option(&name, value, end - start);
             if !reader.eat_sign(",") {
-                reader.eat_sign(")");
+                self.other |= !reader.eat_sign(")");
                 return;
             }
         }
+        self.other = true;
     }
 
-    fn words(&mut self, reader: &mut Reader<'_>) {
-        while !reader.done() {
-            if reader.eat("csv") {
-                self.layout = Some(CopyLayout::Csv);
-            } else if reader.eat("binary") {
+    fn option(&mut self, name: &str, value: Option<String>, tokens: usize) {
+        match name {
+            "format" => self.layout = value.as_deref().and_then(layout).or_else(|| self.doubt()),
+            "delimiter" => self.delimiter = value.or_else(|| self.doubt()),
+            "null" => self.null = value.or_else(|| self.doubt()),
+            "quote" => self.quote = value.or_else(|| self.doubt()),
+            "escape" => self.escape = value.or_else(|| self.doubt()),
+            "header" => match (value.map(|value| value.to_ascii_lowercase()).as_deref(), tokens) {
+                (None, 0) | (Some("true" | "on" | "1"), _) => self.header = true,
+                (Some("false" | "off" | "0"), _) => self.header = false,
+                _ => self.other = true,
+            },
+            "encoding" => self.other |= !value.is_some_and(|name| is_steady(&name)),
+            "force_quote" => {}
+            _ => self.other = true,
+        }
+    }
+
+    /// `BINARY`, `CSV HEADER`, `DELIMITER AS '|'`, ...
+    fn old(&mut self, reader: &mut Reader<'_>) {
+        while !reader.done() && !reader.sign(";") {
+            if reader.eat("binary") {
                 self.layout = Some(CopyLayout::Binary);
+            } else if reader.eat("csv") {
+                self.layout = Some(CopyLayout::Csv);
             } else if reader.eat("header") {
                 self.header = true;
+            } else if reader.eat("delimiter") {
+                self.delimiter = self.text(reader);
+            } else if reader.eat("null") {
+                self.null = self.text(reader);
+            } else if reader.eat("quote") {
+                self.quote = self.text(reader);
+            } else if reader.eat("escape") {
+                self.escape = self.text(reader);
+            } else if reader.eat("encoding") {
+                let named = self.text(reader);
+                self.other |= !named.is_some_and(|name| is_steady(&name));
             } else if reader.eat_all(&["force", "quote"]) {
-                if !reader.eat_sign("*") && reader.list(Reader::label).is_err() {
-                    return;
-                }
-            } else if reader.is_any(&["delimiter", "null", "quote", "escape"]) {
-                let Ok(name) = reader.label() else { return };
-                reader.eat("as");
-                let value = self.text(reader);
-                match name.as_str() {
-                    "delimiter" => self.delimiter = value,
-                    "null" => self.null = value,
-                    "quote" => self.quote = value,
-                    _ => self.escape = value,
-                }
+                self.other |= !(reader.eat_sign("*") || reader.list(Reader::label).is_ok());
             } else {
-                return;
+                self.other = true;
+                reader.at += 1;
             }
         }
     }
 
-    fn layout(&mut self, reader: &mut Reader<'_>) {
-        let name = reader.any().ok().and_then(|token| {
-            token.name(reader.text).or_else(|| token.value(reader.text).map(|value| value.to_ascii_lowercase()))
-        });
-        self.layout = match name.as_deref() {
-            Some("text") => Some(CopyLayout::Text),
-            Some("csv") => Some(CopyLayout::Csv),
-            Some("binary") => Some(CopyLayout::Binary),
-            _ => {
-                self.other = true;
-                None
-            }
-        };
-    }
-
+    /// `[AS] 'text'`
     fn text(&mut self, reader: &mut Reader<'_>) -> Option<String> {
-        let value = text(reader);
-        self.other |= value.is_none();
-        value
+        reader.eat("as");
+        let token = reader.any().ok()?;
+        if token.is_text() { value(token, reader.text) } else { self.doubt() }
     }
 
-    fn format(self) -> CopyFormat {
+    fn doubt<T>(&mut self) -> Option<T> {
+        self.other = true;
+        None
+    }
+
+    fn meant(mut self) -> CopyFormat {
         let mut format = CopyFormat::of(self.layout.unwrap_or(CopyLayout::Text));
-        let mut other = self.other;
-        let mut byte = |written: Option<String>, usual: u8| match written.as_deref().map(str::as_bytes) {
-            None => usual,
-            Some([only]) => *only,
+        let mut byte = |written: Option<String>, otherwise| match written.as_deref().map(str::as_bytes) {
+            None => otherwise,
+            Some([byte]) => *byte,
             Some(_) => {
-                other = true;
-                usual
+                self.other = true;
+                otherwise
             }
         };
         format.delimiter = byte(self.delimiter, format.delimiter);
         format.quote = byte(self.quote, format.quote);
-        // The escape is the quote where it is not written.
         format.escape = byte(self.escape, format.quote);
         format.null = self.null.unwrap_or(format.null);
         format.header = self.header;
-        format.other = other;
+        format.other = self.other;
         format
     }
 }
 
-fn text(reader: &mut Reader<'_>) -> Option<String> {
-    let token = reader.any().ok()?;
-    token.value(reader.text).map(std::borrow::Cow::into_owned).or_else(|| token.name(reader.text))
+fn layout(name: &str) -> Option<CopyLayout> {
+    match name {
+        "text" => Some(CopyLayout::Text),
+        "csv" => Some(CopyLayout::Csv),
+        "binary" => Some(CopyLayout::Binary),
+        _ => None,
+    }
+}
+
+fn is_steady(encoding: &str) -> bool {
+    let name: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
+    STEADY.iter().any(|steady| steady.eq_ignore_ascii_case(&name))
+}
+
+/// The value of an option that is one token.
+fn value(token: &Token, text: &str) -> Option<String> {
+    match token.kind {
+        Kind::Number => Some(token.raw(text).to_owned()),
+        _ if token.is_text() => token.value(text).map(std::borrow::Cow::into_owned),
+        _ => token.name(text),
+    }
+}
+
+/// The columns of a COPY of a relation, as it is: those named, or all but generated ones.
+pub(super) fn columns(relation: &RelationName, named: &[String], setting: &Setting<'_>) -> Option<Vec<ResultColumn>> {
+    let [oid] = relation.oids.as_slice() else { return None };
+    let known = setting.catalog.relations.get(oid)?;
+    let column =
+        |column: &super::Attribute| ResultColumn { name: column.name.clone(), lineage: Lineage::column(*oid, column.number) };
+    if named.is_empty() {
+        // Generated columns are not copied; those of other relations than tables have a lineage without being generated.
+        let copied = |column: &&super::Attribute| column.lineage.is_none() || known.kind != RelationKind::Table;
+        return Some(known.columns.iter().filter(copied).map(column).collect());
+    }
+    named.iter().map(|name| known.columns.iter().find(|column| column.name == *name).map(column)).collect()
 }

@@ -201,6 +201,7 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     let mut walk = Walk::new(course.setting, &course.made);
     let inner;
     let mut table = None;
+    let mut columns = Vec::new();
     let mut traced: Traced;
     let mut binary = false;
     if reader.sign("(") {
@@ -212,7 +213,7 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     } else {
         binary = reader.eat("binary");
         let name = reader.qualified()?;
-        let columns = reader.columns()?;
+        columns = reader.columns()?;
         traced = trace::copied(course.setting.catalog, &course.made, &name, &columns);
         table = Some(name);
     }
@@ -238,7 +239,16 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
         None if incoming => return Err(UnknownReason::Syntax),
         None => {}
     }
-    let start = reader.clone();
+    if verb == Verb::CopyOut {
+        let named = table.as_ref().map(|name| walk.named(name));
+        let copy = Some(super::copying::format(reader, binary));
+        let mut facts = Facts { copy, ..walk.facts(verb) };
+        traced.into_facts(&mut facts);
+        if let Some(name) = named {
+            facts.columns = super::copying::columns(&name, &columns, course.setting);
+        }
+        return Ok(facts);
+    }
     let condition = copy_condition(reader)?;
     condition.iter().for_each(|condition| walk_alone(&mut walk, course, condition));
     if let (Some(condition), Some(table)) = (&condition, &table) {
@@ -246,7 +256,6 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     }
     let mut facts = walk.facts(verb);
     traced.into_facts(&mut facts);
-    facts.copy = (verb == Verb::CopyOut).then(|| super::copying::format(start, binary));
     facts.columns = facts.columns.filter(|_| !incoming);
     Ok(facts)
 }

@@ -1,7 +1,9 @@
 //! Tests of the room: tables of texts over the catalog of a small clinic.
 
 mod bounds;
+mod catalog;
 mod lineage;
+mod notify;
 mod table;
 
 use std::collections::BTreeSet;

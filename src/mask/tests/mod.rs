@@ -1,5 +1,6 @@
 //! Tests of the room, and what they share.
 
+mod copy;
 mod json;
 mod lineage;
 mod map;
