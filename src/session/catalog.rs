@@ -25,8 +25,11 @@ pub(super) async fn fingerprint(querier: &mut Querier) -> Result<String, LookFau
     rows.first().map(|row| text(row, 0)).ok_or(LookFault::Shape)
 }
 
-/// Fetches the catalog.
-pub(super) async fn fetch(querier: &mut Querier, version: u64) -> Result<Catalog, LookFault> {
+/// Fetches the catalog. Leaves the connection with an empty search path.
+///
+/// # Errors
+/// If the database does not answer, or not as it should.
+pub async fn fetch(querier: &mut Querier, version: u64) -> Result<Catalog, LookFault> {
     querier.simple_query("set search_path = ''").await?;
     let mut catalog = Catalog::default();
     catalog.version = version;

@@ -24,6 +24,7 @@ mod tidings;
 
 pub use cancels::Cancels;
 use cancels::{CANCELS_MAX, Done, Registered};
+pub use catalog::fetch as fetch_catalog;
 pub use ground::{Ground, LookFault};
 pub use minutes::Minutes;
 pub use recording::now_us;
