@@ -4,8 +4,8 @@ use super::facts::{Analysis, Facts, RelationName, Setting, Shift, UnknownReason,
 use super::lex::{Kind, Token};
 use super::query;
 use super::reader::{Read, Reader};
-use super::walk::Walk;
 use super::trace::{self, Traced};
+use super::walk::Walk;
 use super::{change, definition, expr};
 
 /// What earlier statements of the same text did.

@@ -8,7 +8,9 @@ use super::moves::{self, Carried};
 use super::names;
 use super::restrict;
 use super::trace;
-use super::tree::{Arm, Assignment, Call, Change, Cte, Expr, From, Insert, Into, Join, Mass, Merge, Query, Returning, Select, Value, With};
+use super::tree::{
+    Arm, Assignment, Call, Change, Cte, Expr, From, Insert, Into, Join, Mass, Merge, Query, Returning, Select, Value, With,
+};
 
 /// Functions of `pg_catalog` that run the text they are given.
 const RUN_TEXT: [&str; 5] = ["query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "ts_stat", "ts_rewrite"];

@@ -71,8 +71,7 @@ fn statements() {
         let lines: Vec<&str> = block.lines().collect();
         let text: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with("  ")).collect();
         let expected: String = lines.iter().filter(|line| line.starts_with("  ")).map(|line| format!("{line}\n")).collect();
-        let statement: String =
-            text.iter().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+        let statement: String = text.iter().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
         let found = told(&catalog, &statement);
         let _ = write!(now, "{}\n{found}\n", text.join("\n"));
         if found != expected {
@@ -104,7 +103,8 @@ fn texts_of_functions_count_as_the_statements_own() {
 #[test]
 fn views_and_generated_columns() {
     let catalog = catalog();
-    let columns = view_columns(" SELECT p.id AS pid, p.ssn AS social, 1 AS one\n   FROM clinical.patients p;", &catalog).expect("a view");
+    let columns =
+        view_columns(" SELECT p.id AS pid, p.ssn AS social, 1 AS one\n   FROM clinical.patients p;", &catalog).expect("a view");
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(names, ["pid", "social", "one"]);
     assert!(columns[1].lineage.direct && columns[2].lineage.is_clean());
