@@ -288,7 +288,9 @@ fn a_function_or_a_view_redefined_is_read_anew() {
     ] {
         wire.query(sql);
     }
-    STAND.owner("create or replace function clinical.shown(p clinical.patients) returns text language sql as $$ select p.last_name $$");
+    STAND.owner(
+        "create or replace function clinical.shown(p clinical.patients) returns text language sql as $$ select p.last_name $$",
+    );
     STAND.owner("create or replace view clinical.v_shown as select id, upper(last_name) as word from clinical.patients");
     for sql in [
         "select clinical.shown(p) as word from clinical.patients p order by id limit 20",

@@ -23,9 +23,9 @@ mod scope;
 mod table;
 mod value;
 
-pub use entry::{expression, view_columns};
 pub(super) use body::bodies;
 pub(super) use entry::{Traced, changed, condition, copied, values};
+pub use entry::{expression, view_columns};
 
 use std::collections::HashMap;
 use std::rc::Rc;

@@ -71,8 +71,7 @@ fn statements() {
         let lines: Vec<&str> = block.lines().collect();
         let text: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with("  ")).collect();
         let expected: String = lines.iter().filter(|line| line.starts_with("  ")).map(|line| format!("{line}\n")).collect();
-        let statement: String =
-            text.iter().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+        let statement: String = text.iter().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
         let found = told(&catalog, &statement);
         let _ = write!(now, "{}\n{found}\n", text.join("\n"));
         if found != expected {

@@ -22,9 +22,11 @@ impl<'a> Tracer<'a> {
             Expr::Column(name) => name.last().map(|last| (last.clone(), true)),
             Expr::Star(_) => None,
             Expr::Call(call) => Some((of_call(call), true)),
-            Expr::Part(inner, _, fields) => {
-                fields.iter().rfind(|field| *field != "*").map(|last| (last.clone(), true)).or_else(|| self.figure(inner, depth + 1))
-            }
+            Expr::Part(inner, _, fields) => fields
+                .iter()
+                .rfind(|field| *field != "*")
+                .map(|last| (last.clone(), true))
+                .or_else(|| self.figure(inner, depth + 1)),
             Expr::Cast(inner, types) => self.cast_name(inner, types, depth),
             Expr::Case(_, _, otherwise) => {
                 let named = otherwise.as_deref().and_then(|otherwise| self.figure(otherwise, depth + 1));

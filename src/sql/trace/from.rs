@@ -33,11 +33,7 @@ impl<'a> Tracer<'a> {
                 items.push(self.relation(name, alias));
             }
             From::Query(query, alias) => {
-                let output = if alias.lateral {
-                    self.lateral(items, |tracer| tracer.query(query))
-                } else {
-                    self.query(query)
-                };
+                let output = if alias.lateral { self.lateral(items, |tracer| tracer.query(query)) } else { self.query(query) };
                 let columns = output.map_or_else(Columns::Unknown, Columns::Made);
                 items.push(Item::named(alias.name.as_deref(), renamed(columns, &alias.columns)));
             }

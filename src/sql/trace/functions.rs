@@ -53,8 +53,31 @@ const SMALL: [&str; 16] = [
 
 /// Functions that give text.
 const TEXTS: [&str; 26] = [
-    "lower", "upper", "initcap", "substring", "substr", "left", "right", "trim", "btrim", "ltrim", "rtrim", "replace", "concat",
-    "concat_ws", "md5", "reverse", "split_part", "to_char", "lpad", "rpad", "repeat", "translate", "format", "string_agg", "overlay",
+    "lower",
+    "upper",
+    "initcap",
+    "substring",
+    "substr",
+    "left",
+    "right",
+    "trim",
+    "btrim",
+    "ltrim",
+    "rtrim",
+    "replace",
+    "concat",
+    "concat_ws",
+    "md5",
+    "reverse",
+    "split_part",
+    "to_char",
+    "lpad",
+    "rpad",
+    "repeat",
+    "translate",
+    "format",
+    "string_agg",
+    "overlay",
     "regexp_replace",
 ];
 
@@ -262,9 +285,7 @@ impl<'a> Tracer<'a> {
     pub(super) fn others(&mut self, function: FunctionName, args: &[Shared], opaque: bool) -> Shared {
         let title = title(&function);
         let args: Vec<Shared> = args.iter().map(|arg| Rc::new(arg.through(&title, None, arg.kind))).collect();
-        if !opaque
-            && let Some(columns) = self.bodies(&function, &args)
-        {
+        if !opaque && let Some(columns) = self.bodies(&function, &args) {
             return match columns {
                 Ok(columns) => match columns.as_slice() {
                     [only] => Rc::new(Value { direct: false, row: None, ..only.value.as_ref().clone() }),

@@ -23,8 +23,14 @@ const ROWS: [(&str, &[&str]); 10] = [
 ];
 
 /// Functions whose rows are told only by a list of column definitions, or by the type of an argument.
-const BY_TYPE: [&str; 6] =
-    ["json_populate_record", "jsonb_populate_record", "json_populate_recordset", "jsonb_populate_recordset", "jsonb_to_record", "json_to_record"];
+const BY_TYPE: [&str; 6] = [
+    "json_populate_record",
+    "jsonb_populate_record",
+    "json_populate_recordset",
+    "jsonb_populate_recordset",
+    "jsonb_to_record",
+    "json_to_record",
+];
 
 impl<'a> Tracer<'a> {
     /// The columns of a function in FROM.
@@ -78,9 +84,10 @@ impl<'a> Tracer<'a> {
         let Some(arg) = function.args.first() else { return false };
         let array = self.expr(arg);
         match cast::element(self.catalog, array.kind) {
-            Some(element) => {
-                !matches!(self.catalog.types.get(&element).map(|info| &info.kind), Some(crate::sql::catalog::TypeKind::Composite(_)))
-            }
+            Some(element) => !matches!(
+                self.catalog.types.get(&element).map(|info| &info.kind),
+                Some(crate::sql::catalog::TypeKind::Composite(_))
+            ),
             None => array.is_clean() || array.kind == 0,
         }
     }
@@ -94,7 +101,14 @@ impl<'a> Tracer<'a> {
         Some(known.1.iter().map(|column| (*column).to_owned()).collect())
     }
 
-    fn row_columns(&mut self, name: &str, function: &'a Call, columns: &[String], value: &Shared, alias: Option<&str>) -> Vec<Column> {
+    fn row_columns(
+        &mut self,
+        name: &str,
+        function: &'a Call,
+        columns: &[String],
+        value: &Shared,
+        alias: Option<&str>,
+    ) -> Vec<Column> {
         let _ = alias;
         if !(name.ends_with("each") || name.ends_with("each_text")) {
             return each(columns, &Rc::new(Value { row: None, ..value.as_ref().clone() }));

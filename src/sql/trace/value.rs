@@ -112,12 +112,7 @@ impl Value {
 
     /// What a result, a condition or a store says of it.
     pub(super) fn lineage(&self) -> Lineage {
-        Lineage {
-            sources: self.sources.clone(),
-            functions: self.functions.clone(),
-            untraced: self.untraced,
-            direct: self.direct,
-        }
+        Lineage { sources: self.sources.clone(), functions: self.functions.clone(), untraced: self.untraced, direct: self.direct }
     }
 }
 
