@@ -62,12 +62,12 @@ pub struct Flow<R, P> {
     ends_ahead: u32,
     /// The plan for the rows of the statement of a Query that is being answered.
     plan: Option<Arc<P>>,
+    /// The error that the query of a COPY met when it was described: the error of the Query that is being answered.
+    copy_fault: Option<crate::wire::Frame>,
     /// Statements of the Query that is being answered that have been answered.
     statement: usize,
     /// The rows of the statement that is being answered have been described.
     described: bool,
-    /// The error that the query of a COPY met when it was described: the error of the Query that is being answered.
-    copy_fault: Option<crate::wire::Frame>,
     status: TransactionStatus,
     /// Rows of the exchange that is being answered.
     rows: u64,
@@ -88,9 +88,9 @@ impl<R: Ruling, P> Flow<R, P> {
             copying: Copying::No,
             ends_ahead: 0,
             plan: None,
+            copy_fault: None,
             statement: 0,
             described: false,
-            copy_fault: None,
             status: TransactionStatus::Idle,
             rows: 0,
         }

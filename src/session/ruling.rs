@@ -27,11 +27,11 @@ pub(super) struct Verdict {
     /// Every relation, as the log spells it.
     pub(super) relations: Vec<String>,
     bars: bool,
+    /// The text of the query of a COPY that is described before it runs.
+    pub(super) copied: Option<Bytes>,
     /// True if its statements are all that one name may stand for, of which one is run.
     candidates: bool,
     plans: Plans,
-    /// The text of the query of a COPY that is described before it runs.
-    pub(super) copied: Option<Bytes>,
 }
 
 impl Verdict {
@@ -47,7 +47,7 @@ impl Verdict {
         let relations = named.flat_map(|name| sight.spelled(name)).collect::<BTreeSet<_>>().into_iter().collect();
         let plans = Plans::default();
         let mut verdict =
-            Self { text, analysis, decision, sight, verbs, relations, bars, candidates: false, plans, copied: None };
+            Self { text, analysis, decision, sight, verbs, relations, bars, copied: None, candidates: false, plans };
         verdict.copied = super::copy::query(&verdict);
         verdict
     }

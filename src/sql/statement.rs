@@ -349,7 +349,7 @@ fn explain(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
 /// The one column of a plan: the text's own words and what the planner works out of them, which is what functions give that are
 /// called while it plans.
 fn plan(course: &Course<'_>, inner: &Facts) -> Option<Vec<ResultColumn>> {
-    let calls = |oid| course.setting.catalog.relations.get(oid).is_none_or(|known| known.calls_unknown);
+    let calls = |oid: &u32| course.setting.catalog.relations.get(oid).is_none_or(|known| known.calls_unknown);
     let doubted = |name: &RelationName| name.oids.is_empty() || name.oids.iter().any(calls);
     if inner.unknown.is_some() || inner.uses.is_some() || inner.reads.iter().chain(&inner.writes).any(doubted) {
         return None;
