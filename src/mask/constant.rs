@@ -11,8 +11,11 @@ pub(super) fn redacted(kind: &Kind, format: Format) -> Option<BytesMut> {
     match kind {
         Kind::Json(binary) => Some(document(&json::quoted(PLACEHOLDER), *binary, format)),
         Kind::Xml => Some(BytesMut::from(b"<redacted/>".as_slice())),
-        // No words, no pairs: a count of zero in binary.
-        Kind::Words | Kind::Pairs => Some(if format == Format::Text { BytesMut::new() } else { BytesMut::zeroed(4) }),
+        // One word without positions. An empty value would be the empty text, which some clients take for none.
+        Kind::Words if format == Format::Text => Some(BytesMut::from(b"'redacted'".as_slice())),
+        Kind::Words => Some(BytesMut::from(b"\0\0\0\x01redacted\0\0\0".as_slice())),
+        // No pairs: a count of zero in binary.
+        Kind::Pairs => Some(if format == Format::Text { BytesMut::new() } else { BytesMut::zeroed(4) }),
         _ => None,
     }
 }
