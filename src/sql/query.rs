@@ -495,7 +495,7 @@ fn is_call(reader: &Reader<'_>) -> bool {
 
 /// `(query)` without an alias yet, or joined items.
 fn from_paren(reader: &mut Reader<'_>) -> Read<From> {
-    reader.deeper(|reader| {
+    reader.deeper_by(3, |reader| {
         reader.need_sign("(")?;
         if !reader.sign("(") && reader.query_ahead() {
             let inner = query(reader)?;

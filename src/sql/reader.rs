@@ -259,12 +259,17 @@ impl<'t> Reader<'t> {
 
     /// Reads one level deeper.
     pub(super) fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
-        if self.depth >= NESTING_MAX {
+        self.deeper_by(1, read)
+    }
+
+    /// Reads what takes the room of several levels.
+    pub(super) fn deeper_by<T>(&mut self, levels: usize, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
+        if self.depth + levels > NESTING_MAX {
             return Err(UnknownReason::Nesting);
         }
-        self.depth += 1;
+        self.depth += levels;
         let result = read(self);
-        self.depth -= 1;
+        self.depth -= levels;
         result
     }
 

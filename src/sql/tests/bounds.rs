@@ -108,7 +108,7 @@ fn chained(count: usize) -> Vec<(&'static str, String)> {
 #[test]
 fn no_depth_or_length_overflows_a_stack() {
     for depth in [10, 60, 84, 100, 127, 255, 5_000] {
-        for (name, text) in nested(depth) {
+        for (name, text) in nested(depth) {eprintln!("{name} {depth}");
             let (facts, wait) = small(text);
             assert_eq!(facts.len(), 1, "{name}");
             assert!(wait < WAIT_MAX, "{name} at {depth} took {wait:?}");
