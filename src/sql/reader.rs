@@ -7,6 +7,9 @@ use super::tree::{Name, TypeName};
 /// Deepest nesting of parentheses, queries, CASE and the like.
 pub(super) const NESTING_MAX: usize = 256;
 
+/// How many levels a query counts for: reading it takes that much more room.
+pub(super) const QUERY_LEVELS: usize = 2;
+
 /// A reading step: what was read, or why nothing can be.
 pub(super) type Read<T> = Result<T, UnknownReason>;
 

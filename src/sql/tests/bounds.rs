@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Half of a worker thread's stack.
-const STACK_BYTES: usize = 1 << 20;
+/// Half of a worker thread's stack; what is not optimised takes several times the room.
+const STACK_BYTES: usize = if cfg!(debug_assertions) { 3 << 20 } else { 1 << 20 };
 /// Longest time for a text of half a mebibyte, on a slow and busy machine.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
@@ -108,7 +108,7 @@ fn chained(count: usize) -> Vec<(&'static str, String)> {
 #[test]
 fn no_depth_or_length_overflows_a_stack() {
     for depth in [10, 60, 84, 100, 127, 255, 5_000] {
-        for (name, text) in nested(depth) {eprintln!("{name} {depth}");
+        for (name, text) in nested(depth) {
             let (facts, wait) = small(text);
             assert_eq!(facts.len(), 1, "{name}");
             assert!(wait < WAIT_MAX, "{name} at {depth} took {wait:?}");

@@ -103,7 +103,8 @@ fn texts_of_functions_count_as_the_statements_own() {
 #[test]
 fn views_and_generated_columns() {
     let catalog = catalog();
-    let columns = view_columns(" SELECT p.id AS pid, p.ssn AS social, 1 AS one\n   FROM clinical.patients p;", &catalog).expect("a view");
+    let columns =
+        view_columns(" SELECT p.id AS pid, p.ssn AS social, 1 AS one\n   FROM clinical.patients p;", &catalog).expect("a view");
     let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
     assert_eq!(names, ["pid", "social", "one"]);
     assert!(columns[1].lineage.direct && columns[2].lineage.is_clean());
