@@ -149,7 +149,7 @@ fn errors_keep_what_says_nothing_of_values() {
     let refused = wire.query(sql);
     let error = refused.of(b'E').next().unwrap();
     RAW.assert_clean(sql, &error.body);
-    let cast = wire.query("select last_name::int from clinical.patients where id = 1");
+    let cast = wire.query("select ('x' || state)::int from clinical.patients where id = 1");
     let error = cast.of(b'E').next().unwrap();
     assert_eq!(error.field(b'C').as_deref(), Some("22P02"));
     assert_eq!(error.field(b'S').as_deref(), Some("ERROR"));

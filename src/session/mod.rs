@@ -7,6 +7,7 @@ mod cancels;
 mod catalog;
 mod copy;
 mod dictionary;
+mod door;
 mod fault;
 mod ground;
 mod hold;
@@ -43,7 +44,7 @@ use crate::frontend;
 use crate::ledger::{Event, SessionClosed, SessionId, SessionOpened};
 use crate::mask::{self, Exposure};
 use crate::store::{Log, Position};
-use crate::wire::{self, CancelKey, VERSION_3_0};
+use crate::wire::{self, CancelKey, Malformed, VERSION_3_0};
 use fault::Fault;
 use recording::Recording;
 use relay::Relay;
@@ -118,6 +119,25 @@ impl End {
             Self::LogFailed => "log-failed",
             Self::Unmaskable => "unmaskable",
             Self::Protocol(_) => "protocol",
+        }
+    }
+}
+
+impl End {
+    /// An end for which the client's own message is to blame.
+    pub(super) fn protocol(fault: &Malformed) -> Self {
+        Self::Protocol(fault.to_string())
+    }
+
+    /// What the client is told, if anything.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Terminated | Self::ClientGone | Self::ServerClosed => None,
+            Self::ServerGone => Some(Fault::ServerGone),
+            Self::Shutdown => Some(Fault::Shutdown),
+            Self::LogFailed => Some(Fault::LogFailed),
+            Self::Unmaskable => Some(Fault::Unmaskable),
+            Self::Protocol(what) => Some(Fault::Protocol(what.clone())),
         }
     }
 }

@@ -6,7 +6,6 @@
 //! ```
 
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::cancels::Done;
 use super::copy::{self, Copying, Data};
+use super::door::{Moved, READ_BYTES, SMALL_READ_BYTES, door, gone, next_read_bytes};
 use super::fault::Fault;
 use super::ground::{Ground, View};
 use super::hold::Hold;
@@ -36,10 +36,6 @@ use crate::wire::{
 
 /// A socket is not read from while so many bytes wait for the other one.
 const BACKLOG_BYTES_MAX: u64 = 1 << 20;
-/// How much is read at once from a socket that has much to say.
-const READ_BYTES: usize = 64 * 1024;
-/// How much is read at once from one that has little: what an idle session keeps for it, twice.
-const SMALL_READ_BYTES: usize = 8 * 1024;
 /// Longest Query, Parse or Bind that is read; longer ones are refused.
 const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Longest message of the database that is collected, rows apart.
@@ -108,14 +104,6 @@ enum Woken {
     Cancel(Done),
     CancelSent,
     Shutdown,
-}
-
-/// What a socket did.
-enum Moved {
-    Read(usize),
-    Wrote,
-    /// It takes nothing any more; what it has said may still be read.
-    Deaf,
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay<C, S> {
@@ -587,83 +575,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     }
 }
 
-/// Moves bytes through one socket: writes what may be written, reads if there is room. Nothing is lost when it is dropped.
-/// While all is `flowing`, a write is not told.
-async fn door<T: AsyncRead + AsyncWrite + Unpin>(
-    socket: &mut T,
-    mut into: Option<(&mut BytesMut, usize)>,
-    outbox: &mut Outbox,
-    durable: u64,
-    flowing: bool,
-) -> std::io::Result<Moved> {
-    std::future::poll_fn(|cx| {
-        if outbox.may_write(durable)
-            && let Poll::Ready(written) = outbox.poll_write(socket, durable, cx)
-            && !(flowing && written.is_ok())
-        {
-            return Poll::Ready(Ok(if written.is_ok() { Moved::Wrote } else { Moved::Deaf }));
-        }
-        match &mut into {
-            Some((buffer, bytes)) => {
-                // Memory is asked for only when little is left: what was read lately may still be in use elsewhere.
-                if buffer.capacity() - buffer.len() < *bytes / 4 {
-                    buffer.reserve(*bytes);
-                }
-                poll_read(socket, buffer, cx).map(|read| read.map(Moved::Read))
-            }
-            None => Poll::Pending,
-        }
-    })
-    .await
-}
-
-/// Waits until the task that asks the server to cancel is done; for ever where there is none. Cancel safe.
-async fn gone(sent: &mut Option<oneshot::Receiver<()>>) {
-    match sent {
-        Some(sent) => {
-            let _ = sent.await;
-        }
-        None => std::future::pending().await,
-    }
-}
-
-/// How much is read next from a socket that has just given so many bytes.
-fn next_read_bytes(bytes: usize) -> usize {
-    if bytes >= SMALL_READ_BYTES / 2 { READ_BYTES } else { SMALL_READ_BYTES }
-}
-
-fn poll_read<T: AsyncRead + Unpin>(
-    socket: &mut T,
-    buffer: &mut BytesMut,
-    cx: &mut std::task::Context<'_>,
-) -> Poll<std::io::Result<usize>> {
-    let mut read = std::pin::pin!(tokio::io::AsyncReadExt::read_buf(socket, buffer));
-    read.as_mut().poll(cx)
-}
-
 pub(super) fn violated(violation: &Violation) -> End {
     match violation {
         Violation::Client(fault) => End::protocol(fault),
         Violation::Names => End::Protocol("too many prepared statements or portals".into()),
         Violation::Server(_) | Violation::OutOfPlace(_) | Violation::Undescribed => End::Unmaskable,
-    }
-}
-
-impl End {
-    /// An end for which the client's own message is to blame.
-    pub(super) fn protocol(fault: &Malformed) -> Self {
-        Self::Protocol(fault.to_string())
-    }
-
-    /// What the client is told, if anything.
-    pub(super) fn fault(&self) -> Option<Fault> {
-        match self {
-            Self::Terminated | Self::ClientGone | Self::ServerClosed => None,
-            Self::ServerGone => Some(Fault::ServerGone),
-            Self::Shutdown => Some(Fault::Shutdown),
-            Self::LogFailed => Some(Fault::LogFailed),
-            Self::Unmaskable => Some(Fault::Unmaskable),
-            Self::Protocol(what) => Some(Fault::Protocol(what.clone())),
-        }
     }
 }

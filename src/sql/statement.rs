@@ -2,6 +2,7 @@
 
 use super::facts::{Analysis, Facts, RelationName, Setting, Shift, UnknownReason, Verb};
 use super::lex::{Kind, Token};
+use super::lineage::{Lineage, ResultColumn};
 use super::query;
 use super::reader::{Read, Reader};
 use super::trace::{self, Traced};
@@ -334,9 +335,22 @@ fn explain(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     let anything = inner.shifts.contains(&Shift::Anything);
     let shifts = if anything { vec![Shift::Anything] } else { Vec::new() };
     let unknown = inner.unknown;
+    let columns = plan(course, &inner);
     let Facts { reads, functions, uses, asks, .. } = inner;
-    let plain = Facts { reads, functions, uses, asks, shifts, unknown, ..Facts::of(Verb::Explain) };
+    let plain = Facts { reads, functions, uses, asks, shifts, unknown, columns, ..Facts::of(Verb::Explain) };
     Ok(plain)
+}
+
+/// The one column of a plan: the text's own words and what the planner works out of them, which is what functions give that are
+/// called while it plans.
+fn plan(course: &Course<'_>, inner: &Facts) -> Option<Vec<ResultColumn>> {
+    let calls = |oid: &u32| course.setting.catalog.relations.get(oid).is_none_or(|known| known.calls_unknown);
+    let doubted = |name: &RelationName| name.oids.is_empty() || name.oids.iter().any(calls);
+    if inner.unknown.is_some() || inner.uses.is_some() || inner.reads.iter().chain(&inner.writes).any(doubted) {
+        return None;
+    }
+    let functions = inner.functions.iter().filter(|function| !function.builtin).cloned().collect();
+    Some(vec![ResultColumn { name: "QUERY PLAN".to_owned(), lineage: Lineage { functions, ..Lineage::default() } }])
 }
 
 /// The statements that can be explained.

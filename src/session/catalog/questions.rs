@@ -18,8 +18,10 @@ pub(super) const CALLS: &str = "select distinct r.ev_class from pg_catalog.pg_re
 /// Expressions of generated columns.
 pub(super) const GENERATED: &str = "select d.adrelid, d.adnum, pg_catalog.pg_get_expr(d.adbin, d.adrelid) from pg_catalog.pg_attrdef d \
     join pg_catalog.pg_attribute a on a.attrelid = d.adrelid and a.attnum = d.adnum where a.attgenerated <> '' and not a.attisdropped";
+/// Views, those of the server itself only where some of their columns show samples of the data.
 pub(super) const VIEWS: &str = "select c.oid, pg_catalog.pg_get_viewdef(c.oid) from pg_catalog.pg_class c \
-    where c.relkind in ('v', 'm') and c.oid >= 16384";
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.relkind in ('v', 'm') \
+    and (c.oid >= 16384 or n.nspname = 'pg_catalog' and c.relname in ('pg_stats', 'pg_stats_ext', 'pg_stats_ext_exprs'))";
 pub(super) const TYPES: &str = "select t.oid, n.nspname, t.typname, t.typtype, t.typcategory, t.typelem, t.typbasetype, \
     t.typlen, coalesce(r.rngsubtype, 0) from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace \
     left join pg_catalog.pg_range r on r.rngtypid = t.oid";
