@@ -56,7 +56,7 @@ fn plan(masks: &[(i16, Strategy)]) -> RowPlan {
         ..MaskMap::default()
     };
     let columns = (1..).zip(types).map(field).collect();
-    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026 };
+    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names: Default::default() };
     RowPlan::new(&RowDescription { columns }, None, &map, true, &catalog(), &keys)
 }
 

@@ -66,4 +66,6 @@ pub struct Keys {
     pub pseudonym: PseudonymKey,
     /// The present year: dates that make a person older than 89 by its end become one bound.
     pub year_now: i16,
+    /// The names that free text is searched for.
+    pub names: super::scan::Names,
 }

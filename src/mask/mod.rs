@@ -28,6 +28,7 @@ mod plan;
 mod pseudonym;
 mod resolve;
 mod row;
+pub mod scan;
 mod strategy;
 mod stream;
 mod text;

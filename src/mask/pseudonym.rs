@@ -92,6 +92,19 @@ pub(super) fn json_number(value: &[u8], how: Option<&PseudonymAs>, keys: &Keys, 
     i64::try_from(bits >> 11).is_ok_and(|stand_in| number::write_integer(stand_in, Integer::Eight, Format::Text, out))
 }
 
+/// Letters of a token within a text: 40 bits.
+const SHORT_LETTERS: usize = 10;
+
+/// Writes the token of something found in a text: the same for the same letters and digits, in any letter case.
+pub(super) fn short(class: &str, value: &[u8], keys: &Keys, out: &mut BytesMut) {
+    let plain = value.iter().filter(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii()).map(u8::to_ascii_lowercase);
+    let named: Vec<u8> = class.bytes().chain([0]).chain(plain).collect();
+    let tag = keys.pseudonym.sign(b'w', &named);
+    let nibbles = tag.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]).take(SHORT_LETTERS);
+    out.extend_from_slice(&keys.pseudonym.prefix());
+    out.extend(nibbles.map(|nibble| ALPHABET.get(usize::from(nibble)).copied().unwrap_or_default()));
+}
+
 /// Writes the token of a text, cut to what fits. `bpchar` and `text` have the same token for the same characters.
 fn token(value: &[u8], scope: Option<&str>, limit: Limit, keys: &Keys, out: &mut BytesMut) {
     let value = if matches!(limit, Limit::Padded(_)) { value.trim_ascii_end() } else { value };

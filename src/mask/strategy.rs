@@ -41,6 +41,8 @@ pub enum Strategy {
     Csv(CsvMask),
     /// Each element of an array. An array under another strategy is masked element by element as well.
     Elements(Box<Strategy>),
+    /// Free text: what identifies is replaced, the other words stay.
+    Scan(std::sync::Arc<super::scan::Scan>),
 }
 
 /// Which stand-in.
@@ -84,6 +86,7 @@ impl Strategy {
             Self::Json(_) => "json",
             Self::Csv(_) => "csv",
             Self::Elements(_) => "elements",
+            Self::Scan(_) => "scan",
         }
     }
 

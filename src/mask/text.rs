@@ -1,8 +1,11 @@
 //! Masks of text.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::kind::Limit;
+use super::scan::Scan;
 use super::{
     CsvMask, JsonMask, Keys, PAD_CHARS_MAX, PLACEHOLDER, PseudonymAs, Strategy, csv, date, json, month, number, pseudonym, zip,
 };
@@ -30,6 +33,8 @@ pub(super) enum TextMask {
     Json { mask: JsonMask, otherwise: Bytes, limit: Limit },
     /// Columns of CSV; what is none becomes the constant.
     Csv { csv: CsvMask, mask: Option<Box<TextMask>>, otherwise: Bytes, limit: Limit },
+    /// What identifies in it is replaced.
+    Scan { scan: Arc<Scan>, limit: Limit },
 }
 
 impl TextMask {
@@ -54,6 +59,7 @@ impl TextMask {
                 let mask = Self::new(Some(csv.with.as_ref()), Limit::None).map(Box::new);
                 Self::Csv { csv: csv.clone(), mask, otherwise: placeholder(limit), limit }
             }
+            Some(Strategy::Scan(scan)) => Self::Scan { scan: Arc::clone(scan), limit },
         })
     }
 
@@ -75,6 +81,11 @@ impl TextMask {
             }
             Self::Csv { csv, mask, otherwise, limit } => {
                 or_longer(otherwise, *limit, out, |out| csv::write(value, csv, mask.as_deref(), keys, out));
+            }
+            Self::Scan { scan, limit } => {
+                let start = out.len();
+                scan.write(value, keys, out);
+                fit(*limit, start, out);
             }
         }
     }
@@ -131,6 +142,19 @@ fn fixed(text: &str, limit: Limit) -> Bytes {
         Limit::Bytes(most) => text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= most).map(|(_, c)| c).collect(),
     };
     Bytes::from(cut)
+}
+
+/// Cuts what has been written since `start` to what the type holds; labels may be longer than what they stand for.
+fn fit(limit: Limit, start: usize, out: &mut BytesMut) {
+    let (Limit::Chars(most) | Limit::Padded(most) | Limit::Bytes(most)) = limit else { return };
+    let written = out.get(start..).unwrap_or_default();
+    if written.len() <= most {
+        return;
+    }
+    let text = String::from_utf8_lossy(written);
+    let cut = fixed(text.as_ref(), limit);
+    out.truncate(start);
+    out.extend_from_slice(&cut);
 }
 
 /// Characters of UTF-8; where it is no UTF-8, bytes, of which only ASCII may stay.

@@ -149,9 +149,9 @@ fn touching(facts: &Facts, masks: &MaskMap, has: &dyn Fn(&Verb) -> bool) -> Vec<
     reasons
 }
 
-/// True if it is known which columns a COPY TO writes, and how.
+/// True if it is known how a COPY TO writes its rows. Which columns they have the server is asked before it runs.
 fn is_copy_known(facts: &Facts) -> bool {
-    facts.columns.is_some() && facts.copy.as_ref().is_some_and(|copy| !copy.other)
+    facts.copy.as_ref().is_some_and(|copy| !copy.other)
 }
 
 /// What is refused of statements that define objects: over masked relations, and whatever may hold code or grant access.

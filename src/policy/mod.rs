@@ -11,6 +11,7 @@ mod glob;
 mod inference;
 mod masked;
 mod nearest;
+mod scan;
 mod stored;
 mod strategies;
 mod when;
@@ -114,6 +115,21 @@ impl Policy {
     #[must_use]
     pub fn phi(&self) -> Vec<ColumnRule> {
         columns_of(self.masks.iter())
+    }
+
+    /// The sets of columns that names are drawn from, to search free text for.
+    #[must_use]
+    pub fn names_from(&self) -> Vec<Vec<String>> {
+        let mut sets = Vec::new();
+        for rule in &self.masks {
+            if let Strategy::Scan(scan) = &rule.strategy
+                && !scan.names_from.is_empty()
+                && !sets.contains(&scan.names_from)
+            {
+                sets.push(scan.names_from.clone());
+            }
+        }
+        sets
     }
 
     /// True if a decision may depend on the catalog: something is masked, or a rule speaks of statements.

@@ -4,6 +4,7 @@ use toml::de::DeValue;
 
 use super::document::{Fields, Value, clip, ticked};
 use super::nearest::nearest;
+use super::scan;
 use crate::mask::{CsvMask, JsonMask, PseudonymAs, PseudonymForm, Strategy};
 
 /// Longest text that `fixed` may give, in bytes.
@@ -20,9 +21,9 @@ const CSV_COLUMNS_MAX: u64 = 1600;
 const SCOPE_BYTES_MAX: usize = 64;
 
 /// Strategies that are a word, and what they mean.
-const WORDS: [&str; 6] = ["redact", "null", "year", "zip3", "pseudonym", "age"];
+const WORDS: [&str; 7] = ["redact", "null", "year", "zip3", "pseudonym", "age", "scan"];
 /// Strategies that take a value.
-const KEYS: [&str; 8] = ["fixed", "partial", "round", "age", "pseudonym", "json", "csv", "elements"];
+const KEYS: [&str; 9] = ["fixed", "partial", "round", "age", "pseudonym", "json", "csv", "elements", "scan"];
 
 /// Where a strategy stands: some cannot stand inside others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,7 @@ fn placed(value: &Value<'_, '_>, place: Place) -> Option<Strategy> {
         "fixed" => fixed(&fields.value("fixed")?),
         "round" => round(&fields.value("round")?),
         "partial" => partial(&fields.fields("partial")?),
+        "scan" => scan::scan(&fields.fields("scan")?),
         "age" => age(&fields.fields("age")?),
         "pseudonym" => pseudonym(&fields.fields("pseudonym")?),
         "json" => json(&fields.fields("json")?),
@@ -90,6 +92,7 @@ fn strategy_word(word: &str, value: &Value<'_, '_>) -> Option<Strategy> {
         "zip3" => return Some(Strategy::Zip3),
         "pseudonym" => return Some(Strategy::Pseudonym),
         "age" => return Some(Strategy::Age(AGE_YEARS)),
+        "scan" => return Some(Strategy::Scan(std::sync::Arc::default())),
         "fixed" => "{ fixed = \"x\" }",
         "partial" => "{ partial = { keep_last = 4 } }",
         "round" => "{ round = 10 }",

@@ -55,7 +55,7 @@ fn plan() -> RowPlan {
         type_modifier: -1,
         format: Format::Text,
     };
-    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026 };
+    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names: Default::default() };
     let columns = vec![field(1, TABLE), field(0, 0), field(3, TABLE)];
     RowPlan::new(&RowDescription { columns }, None, &map, false, &Catalog::default(), &keys)
 }

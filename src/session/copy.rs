@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ground::{Sight, View};
+use super::ground::Sight;
 use super::names::Names;
 use super::plan::Plan;
 use super::ruling::{Ruling, Verdict};
@@ -34,7 +34,6 @@ impl Copying {
         number: u64,
         ruling: Option<&Ruling>,
         plan: Option<&Plan>,
-        view: &View,
         response: &Unmasked<Frame>,
     ) -> Result<(), CannotStream> {
         self.stream = None;
@@ -53,7 +52,7 @@ impl Copying {
             None if ruling.copied().is_some() => return Err(CannotStream),
             None => {
                 let frame = columns(facts, &verdict.sight).ok_or(CannotStream)?;
-                own = view.copy_plan(ruling, facts, &frame).map_err(|_| CannotStream)?;
+                own = described(ruling, facts, &frame).map_err(|_| CannotStream)?;
                 &own
             }
         };
@@ -83,18 +82,22 @@ impl Copying {
     }
 }
 
-impl View {
-    /// The plan for the rows of a COPY, from the description of its query or of its columns.
-    pub(super) fn copy_plan(&self, ruling: &Ruling, facts: &Facts, frame: &Frame) -> Result<Arc<Plan>, Malformed> {
-        let mut description = RowDescription::read(frame)?;
-        if facts.copy.as_ref().is_some_and(|format| format.layout == CopyLayout::Binary) {
-            description.columns.iter_mut().for_each(|column| column.format = Format::Binary);
-        }
-        let sight = &ruling.verdict().sight;
-        let columns = facts.columns.as_deref();
-        let rows = RowPlan::new(&description, columns, &sight.masks, ruling.touched(), &sight.catalog, &sight.keys);
-        Ok(Arc::new(Plan { rows, description: wire::row_description(&description.columns) }))
+/// The plan for the rows of a COPY whose query was described; none if the description is of something else.
+pub(super) fn plan(frame: &Frame, ruling: &Ruling) -> Option<Result<Arc<Plan>, Malformed>> {
+    let verdict = ruling.verdict();
+    let facts = copies(verdict).next().filter(|_| verdict.copied.is_some())?;
+    Some(described(ruling, facts, frame))
+}
+
+fn described(ruling: &Ruling, facts: &Facts, frame: &Frame) -> Result<Arc<Plan>, Malformed> {
+    let mut description = RowDescription::read(frame)?;
+    if facts.copy.as_ref().is_some_and(|format| format.layout == CopyLayout::Binary) {
+        description.columns.iter_mut().for_each(|column| column.format = Format::Binary);
     }
+    let sight = &ruling.verdict().sight;
+    let columns = facts.columns.as_deref();
+    let rows = RowPlan::new(&description, columns, &sight.masks, ruling.touched(), &sight.catalog, &sight.keys);
+    Ok(Arc::new(Plan { rows, description: wire::row_description(&description.columns) }))
 }
 
 /// The COPY TO STDOUT statements of a text, in their order.

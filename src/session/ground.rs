@@ -10,10 +10,11 @@ use quick_cache::sync::Cache;
 use tokio::sync::Mutex;
 
 use super::catalog;
+use super::dictionary::Drawer;
 use super::names::Names;
 use super::ruling::Verdict;
 use crate::backend::{self, ConnectError, Querier, QueryError, QueryLimits, Route, Start};
-use crate::mask::{Keys, MaskMap};
+use crate::mask::{Keys, MaskMap, scan};
 use crate::policy::{Policy, Questions, Subject};
 use crate::sql::{self, Catalog, RelationName, Setting};
 
@@ -57,6 +58,7 @@ pub struct Ground {
     pub(super) route: Arc<Route>,
     pub(super) policy: Arc<Policy>,
     keys: Arc<Keys>,
+    drawer: Drawer,
     looker: Mutex<Looker>,
     catalog: RwLock<Arc<Catalog>>,
     version: AtomicU64,
@@ -99,9 +101,12 @@ impl Ground {
     /// A database that has not been looked at yet.
     #[must_use]
     pub fn new(name: String, route: Arc<Route>, policy: Arc<Policy>, keys: Arc<Keys>) -> Self {
+        // Names are those of this database alone.
+        let keys = Arc::new(Keys { names: scan::Names::default(), ..Keys::clone(&keys) });
         Self {
             name,
             route,
+            drawer: Drawer::new(policy.names_from(), keys.names.clone()),
             policy,
             keys,
             looker: Mutex::new(Looker { querier: None, fingerprint: String::new(), looked: None }),
@@ -145,6 +150,7 @@ impl Ground {
     pub(super) async fn view(&self, groups: &[String], known: Option<&Arc<View>>, anew: bool) -> Result<Arc<View>, LookFault> {
         if self.policy.needs_catalog() {
             self.look(if anew { UNCHECKED_ANEW_MAX } else { UNCHECKED_MAX }).await?;
+            self.drawer.keep_fresh(&self.route, &self.name).await;
         }
         let version = self.version.load(Ordering::Acquire);
         if let Some(view) = known

@@ -6,6 +6,7 @@ mod budget;
 mod cancels;
 mod catalog;
 mod copy;
+mod dictionary;
 mod fault;
 mod ground;
 mod hold;

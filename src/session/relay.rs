@@ -308,13 +308,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let taken = match piece {
             Piece::Frame(frame) => {
                 self.heed(&frame);
-                let (statement, view) = (self.flow.place(), &self.view);
+                let statement = self.flow.place();
                 let plan = |frame: &Frame, ruling: &Ruling| {
-                    let verdict = ruling.verdict();
-                    let plan = match copy::copies(verdict).next().filter(|_| verdict.copied.is_some()) {
-                        Some(facts) => view.copy_plan(ruling, facts, frame),
-                        None => ruling.plan(frame, statement),
-                    };
+                    let plan = copy::plan(frame, ruling).unwrap_or_else(|| ruling.plan(frame, statement));
                     plan.map_err(Violation::Server)
                 };
                 let describes = frame.tag() == server_tag::ROW_DESCRIPTION;
@@ -410,7 +406,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 (plan.part(part).map_err(unmaskable)?, Released::Bulk { rows: 0 })
             }
             ToClient::CopyBegins(frame, plan) => {
-                self.copying.begin(number, ruling, plan.as_deref(), &self.view, &frame).map_err(unmaskable)?;
+                self.copying.begin(number, ruling, plan.as_deref(), &frame).map_err(unmaskable)?;
                 (mask::message(frame, exposure), Released::Message)
             }
             ToClient::CopyEnds(frame) => {

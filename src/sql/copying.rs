@@ -1,10 +1,7 @@
 //! The options of COPY TO (`ProcessCopyOptions`, and the grammar's older spelling).
 
-use super::catalog::RelationKind;
 use super::copy::{CopyFormat, CopyLayout};
-use super::facts::{RelationName, Setting};
 use super::lex::{Kind, Token};
-use super::lineage::{Lineage, ResultColumn};
 use super::reader::Reader;
 
 /// Encodings that an option may name: all bytes of theirs that look like ASCII are.
@@ -170,18 +167,4 @@ fn value(token: &Token, text: &str) -> Option<String> {
         _ if token.is_text() => token.value(text).map(std::borrow::Cow::into_owned),
         _ => token.name(text),
     }
-}
-
-/// The columns of a COPY of a relation, as it is: those named, or all but generated ones.
-pub(super) fn columns(relation: &RelationName, named: &[String], setting: &Setting<'_>) -> Option<Vec<ResultColumn>> {
-    let [oid] = relation.oids.as_slice() else { return None };
-    let known = setting.catalog.relations.get(oid)?;
-    let column =
-        |column: &super::Attribute| ResultColumn { name: column.name.clone(), lineage: Lineage::column(*oid, column.number) };
-    if named.is_empty() {
-        // Generated columns are not copied; those of other relations than tables have a lineage without being generated.
-        let copied = |column: &&super::Attribute| column.lineage.is_none() || known.kind != RelationKind::Table;
-        return Some(known.columns.iter().filter(copied).map(column).collect());
-    }
-    named.iter().map(|name| known.columns.iter().find(|column| column.name == *name).map(column)).collect()
 }

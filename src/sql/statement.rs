@@ -201,7 +201,6 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     let mut walk = Walk::new(course.setting, &course.made);
     let inner;
     let mut table = None;
-    let mut columns = Vec::new();
     let mut traced: Traced;
     let mut binary = false;
     if reader.sign("(") {
@@ -213,7 +212,7 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     } else {
         binary = reader.eat("binary");
         let name = reader.qualified()?;
-        columns = reader.columns()?;
+        let columns = reader.columns()?;
         traced = trace::copied(course.setting.catalog, &course.made, &name, &columns);
         table = Some(name);
     }
@@ -240,13 +239,9 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
         None => {}
     }
     if verb == Verb::CopyOut {
-        let named = table.as_ref().map(|name| walk.named(name));
-        let copy = Some(super::copying::format(reader, binary));
-        let mut facts = Facts { copy, ..walk.facts(verb) };
+        let mut facts = walk.facts(verb);
         traced.into_facts(&mut facts);
-        if let Some(name) = named {
-            facts.columns = super::copying::columns(&name, &columns, course.setting);
-        }
+        facts.copy = Some(super::copying::format(reader, binary));
         return Ok(facts);
     }
     let condition = copy_condition(reader)?;

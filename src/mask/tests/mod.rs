@@ -18,7 +18,7 @@ use crate::wire::{ColumnField, Format, Malformed, RowDescription, Run};
 const TABLE: u32 = 16_384;
 
 fn keys() -> Keys {
-    Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026 }
+    Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names: Default::default() }
 }
 
 fn relation(oid: u32, name: &str, kind: RelationKind, columns: &[(&str, Option<ColumnOrigin>)]) -> Relation {

@@ -217,7 +217,7 @@ fn a_rotated_key_gives_other_tokens_that_say_so() {
             &map_of(&[(1, Some(Strategy::Pseudonym))]),
             true,
             &catalog(),
-            &Keys { pseudonym: key.clone(), year_now: 2026 },
+            &Keys { pseudonym: key.clone(), year_now: 2026, names: Default::default() },
         );
         mask(&plan, &[vec![Some(b"MRN0012345".to_vec())]]).unwrap().remove(0).remove(0).unwrap()
     };
@@ -229,7 +229,7 @@ fn a_rotated_key_gives_other_tokens_that_say_so() {
 #[test]
 fn tokens_depend_on_the_key() {
     let columns = vec![field(1, 25, -1, Format::Text)];
-    let other = Keys { pseudonym: PseudonymKey::new(&[8; 32]), year_now: 2026 };
+    let other = Keys { pseudonym: PseudonymKey::new(&[8; 32]), year_now: 2026, names: Default::default() };
     let map = map_of(&[(1, Some(Strategy::Pseudonym))]);
     let other = RowPlan::new(&RowDescription { columns: columns.clone() }, None, &map, true, &catalog(), &other);
     let row = vec![vec![Some(b"MRN0012345".to_vec())]];
