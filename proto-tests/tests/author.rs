@@ -69,12 +69,13 @@ fn several_statements_and_what_cannot_be_read() {
 #[test]
 fn a_fault_names_its_place_and_the_way_out() {
     let config = STAND.value("CONFIG");
+    let fixtures = root().join("fixtures").display().to_string();
     for (arguments, code, word) in [
         (vec!["explain", "--config", config, "--database", "clinc", "select 1"], 2, "`clinic`"),
         (vec!["explain", "--config", config, "--identity", "nobody", "select 1"], 2, "--group"),
         (vec!["explain", "--policy", "no-such-folder", "select 1"], 2, "no-such-folder"),
         (vec!["explain", "--config", "nowhere.toml", "select 1"], 2, "nowhere.toml"),
-        (vec!["policy", "test", "fixtures"], 2, "policy.toml"),
+        (vec!["policy", "test", &fixtures], 2, "policy.toml"),
         (vec!["discover", "--config", config, "--sample", "99999999"], 2, "--sample"),
     ] {
         let ran = pgveil(&arguments);

@@ -36,10 +36,13 @@ impl Shape {
     }
 }
 
+/// Whether a value is of a shape.
+type Test = fn(&str) -> bool;
+
 /// The shapes that a value has as a whole.
 pub(super) fn whole(value: &str) -> Vec<Shape> {
     let value = value.trim();
-    let tests: [(Shape, fn(&str) -> bool); 9] = [
+    let tests: [(Shape, Test); 9] = [
         (Shape::Ssn, is_ssn),
         (Shape::Email, is_email),
         (Shape::Phone, is_phone),

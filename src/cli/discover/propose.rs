@@ -10,7 +10,7 @@ use crate::sql::{Attribute, Catalog, Relation, TypeKind};
 /// Percent of values that must be of a shape for it to count.
 const SHARE: usize = 80;
 /// Percent of values that must be free text, or hold identifiers.
-const SHARE_OF_TEXT: usize = 30;
+const SHARE_OF_TEXT: usize = 20;
 /// Most steps of foreign keys that lead to a table of people.
 const STEPS_MAX: usize = 16;
 
@@ -91,7 +91,7 @@ impl<'a> Ground<'a> {
         let judged = KINDS.iter().filter(|kind| kind.types == Types::Any || types == Types::Any || kind.types == types);
         let judged = judged.filter_map(|kind| weigh(kind, &name, comment, counts).map(|weight| (kind, weight)));
         let best = judged.reduce(|best, next| if next.1.points > best.1.points { next } else { best });
-        let (kind, weight) = best.or_else(|| by_content(types, counts))?;
+        let (kind, weight) = best?;
         if types == Types::Date && !of_people {
             return None;
         }
@@ -167,6 +167,12 @@ fn weigh(kind: &Kind, name: &str, comment: &str, counts: Option<&Counts>) -> Opt
         points += 2;
         evidence.push("its comment".to_owned());
     }
+    if let Some(counts) = counts.filter(|_| kind.name == "free text") {
+        points += weigh_text(counts, &mut evidence);
+        if points > 0 && !named && !hinted {
+            doubts.push("its name does not say what it holds".to_owned());
+        }
+    }
     if let (Some(shape), Some(counts)) = (kind.shape, counts.filter(|counts| counts.values > 0)) {
         let number = counts.whole(shape);
         if counts.mostly(number, SHARE) {
@@ -176,8 +182,7 @@ fn weigh(kind: &Kind, name: &str, comment: &str, counts: Option<&Counts>) -> Opt
             doubts.push(format!("{number} of {} sampled values look like {}", counts.values, shape.name()));
         }
     }
-    if let Some(counts) = counts.filter(|counts| points > 0 && counts.values == 0) {
-        let _ = counts;
+    if points > 0 && counts.is_some_and(|counts| counts.values == 0) {
         doubts.push("no value was found in the sample".to_owned());
     }
     if points < 4 && points > 0 {
@@ -186,19 +191,17 @@ fn weigh(kind: &Kind, name: &str, comment: &str, counts: Option<&Counts>) -> Opt
     (points > 1).then_some(Weight { points, evidence, doubts })
 }
 
-/// Texts of many words, and texts in which identifiers stand.
-fn by_content(types: Types, counts: Option<&Counts>) -> Option<(&'static Kind, Weight)> {
-    let counts = counts.filter(|_| types == Types::Text)?;
-    let kind = KINDS.iter().find(|kind| kind.name == "free text")?;
-    let mut evidence = Vec::new();
+/// What the sampled values of a text say of it: identifiers stand in it, or it has many words.
+fn weigh_text(counts: &Counts, evidence: &mut Vec<String>) -> usize {
     if let Some((shape, number)) = counts.within.first().filter(|(_, number)| counts.mostly(*number, SHARE_OF_TEXT)) {
         evidence.push(format!("in {number} of {} sampled values stands {}", counts.values, shape.name()));
+        return 3;
     }
     if counts.mostly(counts.texts, SHARE_OF_TEXT) {
         evidence.push(format!("{} of {} sampled values are texts of many words", counts.texts, counts.values));
+        return 2;
     }
-    let doubts = vec!["its name does not say what it holds".to_owned()];
-    (!evidence.is_empty()).then_some((kind, Weight { points: 3, evidence, doubts }))
+    0
 }
 
 fn has_word(text: &str, word: &str) -> bool {

@@ -217,7 +217,7 @@ impl Scene<'_> {
             "unknown"
         } else if lineage.sources.is_empty() {
             "clean"
-        } else if lineage.direct {
+        } else if trace::is_direct(self.asker.catalog, lineage) {
             "direct"
         } else if judged.verdict == Verdict::Clear && masked(lineage) {
             "revealed"

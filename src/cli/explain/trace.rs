@@ -7,6 +7,9 @@ use crate::sql::{Catalog, ColumnOrigin, Lineage, RelationKind, RelationName, SOU
 /// Names of system columns by their number, from -1 down.
 const SYSTEM: [&str; 6] = ["ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"];
 
+/// Most views on the way of a column that counts as unchanged.
+const VIEWS_MAX: usize = 64;
+
 /// The base columns that a value is made of, as `schema.table.column`, sorted.
 pub(super) fn bases(catalog: &Catalog, lineage: &Lineage) -> Vec<String> {
     let mut walk = Walk { catalog, seen: HashSet::new(), names: BTreeSet::new() };
@@ -51,6 +54,26 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// True if a value is one column of a table, unchanged, through however many views.
+pub(super) fn is_direct(catalog: &Catalog, lineage: &Lineage) -> bool {
+    let mut at = lineage;
+    for _ in 0..VIEWS_MAX {
+        let [source] = at.sources.as_slice() else { return false };
+        if !at.direct {
+            return false;
+        }
+        let relation = catalog.relations.get(&source.relation);
+        let column = relation.and_then(|relation| relation.columns.iter().find(|column| column.number == source.attribute));
+        let is_view = relation.is_some_and(|known| matches!(known.kind, RelationKind::View | RelationKind::MaterializedView));
+        match column.map(|column| (&column.lineage, column.origin)) {
+            Some((Some(below), _)) if is_view => at = below,
+            Some((None, Some(ColumnOrigin::Expression))) if is_view => return false,
+            Some(_) | None => return true,
+        }
+    }
+    false
 }
 
 /// A relation as `schema.name`, for all it may stand for; as it was written if it is not known.
