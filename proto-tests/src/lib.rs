@@ -4,8 +4,10 @@ pub mod canary;
 pub mod cli;
 pub mod clients;
 pub mod journal;
+pub mod random;
 pub mod server;
 pub mod stand;
+pub mod twins;
 pub mod wire;
 
 pub use canary::Canaries;
