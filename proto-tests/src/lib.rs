@@ -6,6 +6,7 @@ pub mod clients;
 pub mod journal;
 pub mod random;
 pub mod server;
+pub mod sources;
 pub mod stand;
 pub mod twins;
 pub mod wire;
