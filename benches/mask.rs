@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use pgveil::mask::{Keys, MaskMap, MaskedColumn, PseudonymKey, RowPlan, Strategy, Unmasked};
+use pgveil::mask::{JsonMask, Keys, MaskMap, MaskedColumn, PseudonymKey, RowPlan, Strategy, Unmasked};
 use pgveil::sql::{Attribute, Catalog, Relation, RelationKind};
 use pgveil::wire::{ColumnField, Format, RowDescription, Run};
 
@@ -53,10 +53,11 @@ fn plan(masks: &[(i16, Strategy)]) -> RowPlan {
         columns: masks.iter().map(|(attribute, strategy)| ((TABLE, *attribute), masked(strategy))).collect(),
         touched: [TABLE].into(),
         ruled: true,
+        ..MaskMap::default()
     };
     let columns = (1..).zip(types).map(field).collect();
-    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026 };
-    RowPlan::new(&RowDescription { columns }, &map, true, &catalog(), &keys)
+    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names: Default::default() };
+    RowPlan::new(&RowDescription { columns }, None, &map, true, &catalog(), &keys)
 }
 
 fn run() -> Run {
@@ -105,5 +106,55 @@ fn rows(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, rows);
+/// One column of a type, each value as given.
+fn column(type_oid: u32, strategy: Strategy, value: &[u8]) -> (RowPlan, Run) {
+    let field = ColumnField {
+        name: Bytes::from_static(b"c"),
+        table_oid: TABLE,
+        attribute: 1,
+        type_oid,
+        type_length: -1,
+        type_modifier: -1,
+        format: Format::Text,
+    };
+    let map = MaskMap {
+        columns: [((TABLE, 1), MaskedColumn::of("clinical.patients.c", Some(strategy)))].into(),
+        touched: [TABLE].into(),
+        ruled: true,
+    };
+    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026 };
+    let mut bytes = BytesMut::new();
+    for _ in 0..ROWS {
+        bytes.put_u8(b'D');
+        bytes.put_u32(u32::try_from(value.len() + 10).unwrap_or_default());
+        bytes.put_u16(1);
+        bytes.put_u32(u32::try_from(value.len()).unwrap_or_default());
+        bytes.put_slice(value);
+    }
+    let plan = RowPlan::new(&RowDescription { columns: vec![field] }, &map, true, &catalog(), &keys);
+    (plan, Run { tag: b'D', count: ROWS, bytes: bytes.freeze() })
+}
+
+fn documents(c: &mut Criterion) {
+    let json = br#"{"dob": "1984-05-17", "phones": [{"kind": "home", "number": "555-0100"}, {"kind": "work", "number": "555-0199"}], "emergency": {"name": "Ann Miller", "relation": "sister", "phone": "555-0147"}, "prefers": "portal", "tags": ["a", "b", "c"], "notes": {"text": "asked for a call after the visit, not before noon", "by": 4711}}"#;
+    let paths = ["$.phones[*].number", "$.emergency.name", "$.emergency.phone"];
+    let Ok(mask) = JsonMask::new(paths.map(|path| (path, Strategy::Redact))) else { return };
+    let cases = [
+        ("json, three paths", column(114, Strategy::Json(mask), json)),
+        ("array of text, redact", column(1009, Strategy::Redact, br#"{Ann,"Mary Lou",Jane,NULL,"O\"Neill","van der Berg"}"#)),
+        (
+            "array of text, partial",
+            column(1009, Strategy::KeepLast(2), br#"{Ann,"Mary Lou",Jane,NULL,"O\"Neill","van der Berg"}"#),
+        ),
+    ];
+    let mut group = c.benchmark_group("mask documents");
+    for (name, (plan, run)) in cases {
+        group.throughput(Throughput::Bytes(run.bytes.len() as u64));
+        let mut out = BytesMut::new();
+        group.bench_function(name, |b| b.iter(|| plan.rows(Unmasked::new(black_box(&run).clone()), &mut out)));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, rows, documents);
 criterion_main!(benches);

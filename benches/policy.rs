@@ -12,7 +12,12 @@ fn statement() -> Facts {
         oids: vec![oid],
         temporary: false,
     };
-    let function = |name: &str| FunctionName { schema: Some("pg_catalog".to_owned()), name: name.to_owned(), builtin: true };
+    let function = |name: &str| FunctionName {
+        schema: Some("pg_catalog".to_owned()),
+        name: name.to_owned(),
+        builtin: true,
+        readable: false,
+    };
     Facts {
         reads: (0..8).map(|n| relation(100 + n, "patients")).collect(),
         writes: vec![relation(200, "codes")],

@@ -191,3 +191,128 @@ fn the_first_sessions_know_the_catalog() {
         }
     });
 }
+
+#[test]
+fn what_tells_nothing_of_a_single_value_is_clear() {
+    for sql in [
+        "select count(*), count(ssn), count(distinct last_name), count(*) filter (where middle_name is null) from clinical.patients",
+        "select id, ssn is null as unknown, middle_name is not null as named from clinical.patients order by id limit 20",
+        "select avg(clinical.age_years(birth_date))::numeric(6,2) as mean_age from clinical.patients where state = 'TX'",
+        "select extract(year from birth_date) as year, count(*) from clinical.patients group by 1 order by 1",
+        "select upper(state) as state, id * 2 as twice, risk_score + 1 as more from clinical.patients order by id limit 20",
+        "with p as (select id, state || '!' as s from clinical.patients) select s, count(*) from p group by s order by s",
+    ] {
+        let direct = Wire::owner(&STAND).query(sql).rows();
+        assert_eq!(agent().query(sql).rows(), direct, "{sql}");
+        let mut wire = agent();
+        wire.pipeline(|p| {
+            p.parse("", sql).bind("", "", &[], 0).execute("", 0).sync();
+        });
+        assert_eq!(wire.reply().rows(), direct, "{sql}: extended");
+    }
+}
+
+/// Two texts whose rows have the same description: one of clear, one of masked columns.
+const CLEAR: &str = "select upper(state) as word from clinical.patients where id = 1";
+const HIDDEN: &str = "select upper(last_name) as word from clinical.patients where id = 1";
+
+#[test]
+fn texts_whose_rows_look_alike_have_plans_of_their_own() {
+    let clear = Wire::owner(&STAND).query(CLEAR).rows();
+    let mut wire = agent();
+    for _ in 0..3 {
+        assert_eq!(wire.query(CLEAR).rows(), clear);
+        RAW.assert_clean(HIDDEN, &wire.query(HIDDEN).bytes());
+        assert_ne!(wire.query(HIDDEN).rows(), Wire::owner(&STAND).query(HIDDEN).rows());
+    }
+    wire.pipeline(|p| {
+        p.parse("hidden", HIDDEN).parse("clear", CLEAR);
+        for statement in ["clear", "hidden", "clear", "hidden"] {
+            p.bind("", statement, &[], 0).execute("", 0);
+        }
+        p.sync();
+    });
+    let reply = wire.reply();
+    RAW.assert_clean("alternating", &reply.bytes());
+    assert_eq!(reply.rows()[0], clear[0]);
+    assert_eq!(reply.rows()[2], clear[0]);
+}
+
+#[test]
+fn a_statement_of_several_is_judged_by_its_own_text() {
+    let clear = Wire::owner(&STAND).query(CLEAR).rows();
+    let hidden = Wire::owner(&STAND).query(HIDDEN).rows();
+    for (sql, clear_at, hidden_at) in [
+        (format!("{CLEAR}; {HIDDEN}"), 0, 1),
+        (format!(";; {HIDDEN}; ; {CLEAR};"), 1, 0),
+        (format!("{HIDDEN}; set timezone = 'UTC'; begin; {CLEAR}; commit"), 1, 0),
+    ] {
+        let rows = agent().query(&sql).rows();
+        assert_eq!(rows[clear_at], clear[0], "{sql}");
+        assert_ne!(rows[hidden_at], hidden[0], "{sql}");
+    }
+}
+
+#[test]
+fn a_notice_names_what_could_not_be_traced_once() {
+    STAND.owner(
+        "create function clinical.plain_word(t text) returns text language plpgsql immutable as $$ begin return t; end $$",
+    );
+    let sql = "select id, clinical.plain_word(state) as word from clinical.patients where id = 1";
+    let mut wire = agent();
+    // describing is not seeing
+    wire.pipeline(|p| {
+        p.parse("s", sql).describe(b'S', "s").bind("", "s", &[], 0).describe(b'P', "").sync();
+    });
+    assert_eq!(wire.reply().of(b'N').count(), 0);
+    let first = wire.query(sql);
+    let notice = first.of(b'N').next().expect("no notice");
+    assert_eq!((notice.field(b'S').as_deref(), notice.field(b'C').as_deref()), (Some("NOTICE"), Some("00000")));
+    let message = notice.field(b'M').unwrap();
+    assert!(message.contains("`word`") && message.contains("plain_word") && !message.contains("`id`"), "{message}");
+    assert_eq!(first.rows()[0][0].as_deref(), Some("1"));
+    assert!(first.tags().ends_with("CZ"));
+    assert_eq!(wire.query(sql).of(b'N').count(), 0, "the same text has had its notice");
+    // what is masked by its rule is no surprise
+    assert_eq!(wire.query("select ssn, upper(ssn) from clinical.patients limit 3").of(b'N').count(), 0);
+}
+
+#[test]
+fn a_function_or_a_view_redefined_is_read_anew() {
+    STAND.owner("create function clinical.shown(p clinical.patients) returns text language sql as $$ select p.state::text $$");
+    STAND.owner("create view clinical.v_shown as select id, upper(state) as word from clinical.patients");
+    let mut wire = agent();
+    for sql in [
+        "select clinical.shown(p) as word from clinical.patients p order by id limit 20",
+        "select word from clinical.v_shown order by id limit 20",
+    ] {
+        wire.query(sql);
+    }
+    STAND.owner(
+        "create or replace function clinical.shown(p clinical.patients) returns text language sql as $$ select p.last_name $$",
+    );
+    STAND.owner("create or replace view clinical.v_shown as select id, upper(last_name) as word from clinical.patients");
+    for sql in [
+        "select clinical.shown(p) as word from clinical.patients p order by id limit 20",
+        "select word from clinical.v_shown order by id limit 20",
+    ] {
+        RAW.assert_clean(sql, &wire.query(sql).bytes());
+    }
+}
+
+#[test]
+fn a_rule_that_answers_in_a_statements_place_is_masked() {
+    STAND.owner(
+        "create table clinical.inbox (id int, word text); \
+         create rule echo as on insert to clinical.inbox do also \
+           select id, upper(last_name) as word from clinical.patients where id < 20",
+    );
+    let mut wire = agent();
+    for sql in [
+        "insert into clinical.inbox values (1, 'x')",
+        "insert into clinical.inbox values (1, 'x') returning id, upper('x') as word",
+        "insert into clinical.inbox values (1, 'x'); select id, upper(state) as word from clinical.patients where id < 20",
+    ] {
+        RAW.assert_clean(sql, &wire.query(sql).bytes());
+    }
+}

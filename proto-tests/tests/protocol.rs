@@ -140,6 +140,35 @@ fn copy_goes_both_ways() {
 }
 
 #[test]
+fn a_sync_behind_a_failed_copy_is_answered_and_what_follows_as_well() {
+    STAND.owner("create table tests.copied_badly (id int)");
+    let mut wire = clinician();
+    wire.pipeline(|p| {
+        p.parse("", "copy tests.copied_badly from stdin").bind("", "", &[], 0).execute("", 0).flush();
+    });
+    assert_eq!((0..3).map(|_| wire.read().unwrap().tag).collect::<Vec<_>>(), b"12G");
+    wire.send(b"d\0\0\0\x0dnonsense\nS\0\0\0\x04").unwrap();
+    let failed = wire.reply();
+    assert_eq!((failed.tags().as_str(), failed.sqlstate().as_deref()), ("EZ", Some("22P02")));
+    wire.send(b"d\0\0\0\x07-1\nc\0\0\0\x04").unwrap();
+    assert_eq!(wire.query("select count(*) from tests.copied_badly").tags(), "TDCZ");
+}
+
+#[test]
+fn a_farewell_amid_a_copy_ends_the_backend() {
+    STAND.owner("create table tests.copied_half (id int)");
+    let mut wire = clinician();
+    let pid = wire.key.0;
+    wire.ask("copy tests.copied_half from stdin");
+    assert_eq!(wire.read().unwrap().tag, b'G');
+    wire.send(b"d\0\0\0\x061\nX\0\0\0\x04").unwrap();
+    proto_tests::eventually("the backend goes", || {
+        (STAND.owner(&format!("select count(*) from pg_stat_activity where pid = {pid}")) == "0").then_some(())
+    });
+    assert_eq!(STAND.owner("select count(*) from tests.copied_half"), "0");
+}
+
+#[test]
 fn a_cancel_reaches_its_own_statement_and_no_other() {
     let (mut one, mut two) = (clinician(), clinician());
     one.ask("select pg_sleep(20)");
@@ -150,6 +179,20 @@ fn a_cancel_reaches_its_own_statement_and_no_other() {
     assert_eq!(two.reply().tags(), "TDCZ");
     one.cancel();
     assert_eq!(one.query("select 1").tags(), "TDCZ");
+}
+
+#[test]
+fn a_cancel_that_comes_late_hits_no_later_statement() {
+    let mut wire = clinician();
+    for round in 0..200 {
+        // what is cancelled may have ended already
+        wire.ask(if round % 2 == 0 { "select 1" } else { "select pg_sleep(0.001)" });
+        std::thread::sleep(Duration::from_micros(round * 20));
+        wire.cancel();
+        wire.reply();
+        let next = wire.query("select 2");
+        assert_eq!(next.tags(), "TDCZ", "round {round}: {:?}", next.sqlstate());
+    }
 }
 
 #[test]
@@ -180,6 +223,31 @@ fn notifications_arrive_between_statements() {
     let message = wire.read_within(Duration::from_secs(5)).unwrap();
     assert_eq!(message.tag, b'A');
     assert!(message.body.ends_with(b"tidings\0spring\0"));
+}
+
+#[test]
+fn a_payload_that_was_sent_in_so_many_words_is_heard_by_its_like_alone() {
+    let agent = || Wire::connect(&STAND, &STAND.identity("AGENT"));
+    let (mut ear, mut mouth) = (agent(), agent());
+    ear.query("listen jobs");
+    let mut heard = |what: &str| {
+        let message = ear.read_within(Duration::from_secs(5)).unwrap_or_else(|| panic!("{what}: nothing is heard"));
+        assert_eq!(message.tag, b'A', "{what}");
+        String::from_utf8(message.body[4..message.body.len() - 1].to_vec()).unwrap()
+    };
+    mouth.query("notify jobs, 'it''s done'");
+    assert_eq!(heard("NOTIFY"), "jobs\0it's done");
+    mouth.pipeline(|p| {
+        p.parse("", "select pg_notify($1, $2)").bind("", "", &[Some("jobs"), Some("42")], 0).execute("", 0).sync();
+    });
+    assert_eq!(mouth.reply().sqlstate(), None);
+    assert_eq!(heard("parameters"), "jobs\x0042");
+    mouth.query("select pg_notify('jobs', 'put ' || 'together')");
+    assert_eq!(heard("put together"), "jobs\0");
+    clinician().query("notify jobs, 'Smith is here'");
+    assert_eq!(heard("a clinician's"), "jobs\0");
+    STAND.owner("notify jobs, 'Smith is here'");
+    assert_eq!(heard("past the proxy"), "jobs\0");
 }
 
 #[test]

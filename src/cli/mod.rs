@@ -1,11 +1,15 @@
 //! The command line. What a command answers goes to standard output, what went wrong to standard error.
 
 mod archive;
+mod catalog;
 mod check;
 mod client;
 mod credential;
+mod discover;
 mod evidence;
+mod explain;
 mod holds;
+mod policy;
 mod serve;
 
 #[cfg(test)]
@@ -48,6 +52,9 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   pgveil check --config pgveil.toml
   pgveil serve --config pgveil.toml
+  pgveil explain --config pgveil.toml --group agents 'select ssn from clinical.patients'
+  pgveil policy test policies/hipaa-safe-harbor
+  pgveil discover --config pgveil.toml --database clinic > proposal.toml
   pgveil credential new mcp-agent --group agents --ttl 24h
   PGVEIL_PASSWORD=... pgveil holds --as alice
   PGVEIL_PASSWORD=... pgveil holds approve h-7k2m9q --as alice
@@ -64,6 +71,14 @@ enum Command {
     Serve(serve::Arguments),
     /// Check the configuration and its policies, naming every fault
     Check(check::Arguments),
+    /// Show what becomes of a statement, without running it: facts, lineage, masks, decision
+    Explain(explain::Arguments),
+    /// Hold policies against their cases
+    Policy(policy::Arguments),
+    /// Propose masks for a database, from names, types, comments, keys and samples
+    Discover(discover::Arguments),
+    /// Write what pgveil knows of a database's catalog, for offline use
+    Catalog(catalog::Arguments),
     /// Machine identities
     Credential(credential::Arguments),
     /// Statements that wait for a person
@@ -93,6 +108,10 @@ fn dispatch(command: Command) -> ExitCode {
     match command {
         Command::Serve(arguments) => serve::run(&arguments).into(),
         Command::Check(arguments) => check::run(&arguments).into(),
+        Command::Explain(arguments) => explain::run(&arguments).into(),
+        Command::Policy(arguments) => policy::run(&arguments).into(),
+        Command::Discover(arguments) => discover::run(&arguments).into(),
+        Command::Catalog(arguments) => catalog::run(&arguments).into(),
         Command::Credential(arguments) => credential::run(&arguments).into(),
         Command::Holds(arguments) => holds::run(&arguments).into(),
         Command::Sessions(command) => archive::sessions(&command),

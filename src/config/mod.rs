@@ -34,6 +34,8 @@ pub struct Config {
     pub store: Store,
     /// Bounds.
     pub limits: Limits,
+    /// What clients are told of masks.
+    pub masking: Masking,
     /// Databases, at least one; names differ, `*` stands for every name that no other has.
     pub databases: Vec<Database>,
     /// Machine identities; names differ.
@@ -106,6 +108,19 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { sessions_max: 1000, login_ms: 15_000, holds_max: 1000, holds_identity_max: 10 }
+    }
+}
+
+/// What clients are told of masks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Masking {
+    /// Whether a NOTICE says which columns are masked because they could not be traced.
+    pub notices: bool,
+}
+
+impl Default for Masking {
+    fn default() -> Self {
+        Self { notices: true }
     }
 }
 

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::de::DeValue;
 
 use super::{
-    ADMIN_ADDRESS, Config, Credential, Database, Durability, LISTEN_ADDRESS, Limits, Listen, Store, Tls, file, verifier,
+    ADMIN_ADDRESS, Config, Credential, Database, Durability, LISTEN_ADDRESS, Limits, Listen, Masking, Store, Tls, file, verifier,
 };
 use crate::backend::Upstream;
 use crate::policy::{Document, Fields, FileFault, Policy, Value, clip};
@@ -56,11 +56,12 @@ struct Reader<'e> {
 
 impl Reader<'_> {
     fn config(&mut self, root: &Fields<'_, '_>, path: &Path, text: &str) -> Option<Config> {
-        root.only(&["listen", "admin", "store", "limits", "database", "credential"]);
+        root.only(&["listen", "admin", "store", "limits", "masking", "database", "credential"]);
         let listen = self.listen(root);
         let admin = admin(root);
         let store = self.store(root);
         let limits = limits(root);
+        let masking = masking(root);
         let databases = self.databases(root);
         let credentials = self.credentials(root);
         Some(Config {
@@ -70,6 +71,7 @@ impl Reader<'_> {
             admin: admin?,
             store: store?,
             limits: limits?,
+            masking: masking?,
             databases: databases?,
             credentials: credentials?,
             warnings: std::mem::take(&mut self.warnings),
@@ -300,6 +302,17 @@ fn admin(root: &Fields<'_, '_>) -> Option<SocketAddr> {
         return None;
     }
     Some(address)
+}
+
+fn masking(root: &Fields<'_, '_>) -> Option<Masking> {
+    let Some(value) = root.value("masking") else { return Some(Masking::default()) };
+    let fields = value.fields("`[masking]`")?;
+    fields.only(&["notices"]);
+    let notices = match fields.value("notices") {
+        Some(value) => value.boolean()?,
+        None => Masking::default().notices,
+    };
+    Some(Masking { notices })
 }
 
 fn limits(root: &Fields<'_, '_>) -> Option<Limits> {

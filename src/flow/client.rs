@@ -139,6 +139,7 @@ impl<R: Ruling, P> Flow<R, P> {
             Waiting::Query(frame) => {
                 self.barred = ruling.bars();
                 self.executed = 0;
+                self.witness_query(&ruling, number, out);
                 out.push(Output::ToServer(frame.into_bytes()));
                 self.owed.push_back(Item::Query { ruling, number });
             }
@@ -161,6 +162,7 @@ impl<R: Ruling, P> Flow<R, P> {
                     self.describe_veiled(&portal, out);
                     portal
                 });
+                self.witness_execute(&portal, &ruling, number, out);
                 out.push(Output::ToServer(frame.into_bytes()));
                 self.owed.push_back(Item::Execute { portal, ruling, number });
             }

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use super::copy::Witness;
 use crate::mask::Unmasked;
 use crate::wire::{Frame, Malformed, Part, Run, TransactionStatus};
 
@@ -21,6 +22,10 @@ pub trait Ruling: Clone {
     /// True if running it may change what a prepared statement or portal of this name stands for (SQL's PREPARE, DEALLOCATE,
     /// DISCARD, DECLARE, CLOSE share the protocol's names).
     fn renames(&self, name: &[u8]) -> bool;
+    /// The text of the query of a COPY TO STDOUT that must be described before the COPY runs.
+    fn copied(&self) -> Option<Bytes> {
+        None
+    }
 }
 
 /// A prepared statement.
@@ -84,6 +89,8 @@ pub(super) enum Item<R, P> {
     ClosePortal {
         name: Bytes,
     },
+    /// The description of the query of a COPY, which the client has not asked for.
+    Witness(Witness<R, P>),
     /// Rows or COPY, up to CommandComplete, EmptyQueryResponse or PortalSuspended.
     Execute {
         portal: Arc<Portal<R, P>>,
@@ -121,6 +128,7 @@ impl<R, P> Item<R, P> {
             | Self::Execute { number, .. }
             | Self::FunctionCall { number, .. }
             | Self::Denied { number, .. } => *number,
+            Self::Witness(witness) => witness.number,
             Self::Parse { statement, .. } => statement.number,
             Self::Bind { portal } => portal.number,
             Self::DescribePortal { portal, .. } => portal.as_ref().map_or(0, |portal| portal.number),
@@ -134,6 +142,7 @@ impl<R, P> Item<R, P> {
             | Self::Execute { ruling, .. }
             | Self::FunctionCall { ruling, .. }
             | Self::Denied { ruling, .. } => Some(ruling),
+            Self::Witness(witness) => Some(&witness.ruling),
             Self::Parse { statement, .. } => Some(&statement.ruling),
             Self::Bind { portal } => Some(&portal.ruling),
             Self::DescribePortal { portal, .. } => portal.as_ref().map(|portal| &portal.ruling),
@@ -163,6 +172,7 @@ impl<R, P> Item<R, P> {
                 | Self::RefusedQuery { .. }
                 | Self::FunctionCall { .. }
                 | Self::Denied { synced: true, .. }
+                | Self::Witness(Witness { portal: None, .. })
                 | Self::Sync
         )
     }
@@ -177,10 +187,14 @@ pub enum ToClient<P> {
     Rows(Unmasked<Run>, Option<Arc<P>>),
     /// A part of a long row, likewise.
     RowPart(Unmasked<Part>, Option<Arc<P>>),
+    /// COPY OUT begins, with the plan that was made for its query.
+    CopyBegins(Unmasked<Frame>, Option<Arc<P>>),
     /// COPY OUT data.
     Copy(Unmasked<Run>),
     /// A part of a long CopyData.
     CopyPart(Unmasked<Part>),
+    /// COPY OUT has ended.
+    CopyEnds(Unmasked<Frame>),
     /// A message of our own making.
     Own(Bytes),
 }

@@ -12,6 +12,7 @@
 //! ```
 
 mod client;
+mod copy;
 mod denied;
 mod exchange;
 mod names;
@@ -61,6 +62,12 @@ pub struct Flow<R, P> {
     ends_ahead: u32,
     /// The plan for the rows of the statement of a Query that is being answered.
     plan: Option<Arc<P>>,
+    /// Statements of the Query that is being answered that have been answered.
+    statement: usize,
+    /// The rows of the statement that is being answered have been described.
+    described: bool,
+    /// The error that the query of a COPY met when it was described: the error of the Query that is being answered.
+    copy_fault: Option<crate::wire::Frame>,
     status: TransactionStatus,
     /// Rows of the exchange that is being answered.
     rows: u64,
@@ -81,6 +88,9 @@ impl<R: Ruling, P> Flow<R, P> {
             copying: Copying::No,
             ends_ahead: 0,
             plan: None,
+            statement: 0,
+            described: false,
+            copy_fault: None,
             status: TransactionStatus::Idle,
             rows: 0,
         }
@@ -114,6 +124,22 @@ impl<R: Ruling, P> Flow<R, P> {
     #[must_use]
     pub fn answering(&self) -> u64 {
         self.owed.front().map_or(0, Item::number)
+    }
+
+    /// Which statement of its text the server is answering, from 0; a portal's text has only one. None when it describes rows a
+    /// second time, as for the queries of rules: then nobody knows which.
+    #[must_use]
+    pub fn place(&self) -> Option<usize> {
+        match self.owed.front() {
+            Some(Item::Query { .. }) => (!self.described).then_some(self.statement),
+            _ => Some(0),
+        }
+    }
+
+    /// The plan for the rows of the statement of a Query that is being answered.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Arc<P>> {
+        self.plan.as_ref()
     }
 
     /// The ruling of the exchange that the server is answering.

@@ -32,6 +32,11 @@ impl<R: Ruling, P> Flow<R, P> {
                 self.pass(frame, out);
                 Ok(())
             }
+            _ if matches!(self.owed.front(), Some(Item::Witness(_))) => match self.witnessed(frame, plan)? {
+                Some(frame) if frame.tag() == server_tag::ERROR_RESPONSE => self.error(frame, out),
+                Some(frame) => Err(Violation::OutOfPlace(frame.tag())),
+                None => Ok(()),
+            },
             server_tag::ERROR_RESPONSE => self.error(frame, out),
             server_tag::READY_FOR_QUERY => self.ready(frame, out),
             server_tag::ROW_DESCRIPTION => self.row_description(frame, plan, out),
@@ -42,11 +47,10 @@ impl<R: Ruling, P> Flow<R, P> {
             }
             server_tag::EMPTY_QUERY_RESPONSE => self.complete(frame, Ended::Empty, out),
             server_tag::PORTAL_SUSPENDED => self.complete(frame, Ended::Suspended, out),
-            server_tag::COPY_IN_RESPONSE => self.copy(frame, Copying::In, out),
-            server_tag::COPY_OUT_RESPONSE => self.copy(frame, Copying::Out, out),
+            server_tag::COPY_IN_RESPONSE => self.copy_in(frame, out),
+            server_tag::COPY_OUT_RESPONSE => self.copy_begins(frame, out),
             server_tag::COPY_DONE if self.copying == Copying::Out => {
-                self.copying = Copying::No;
-                self.pass(frame, out);
+                self.copy_ends(frame, out);
                 Ok(())
             }
             _ => self.acknowledge(frame, out),
@@ -117,7 +121,7 @@ impl<R: Ruling, P> Flow<R, P> {
     }
 
     /// Number and ruling of what the server is answering.
-    fn speaker(&self) -> (u64, Option<R>) {
+    pub(super) fn speaker(&self) -> (u64, Option<R>) {
         (self.answering(), self.ruling().cloned())
     }
 
@@ -175,6 +179,7 @@ impl<R: Ruling, P> Flow<R, P> {
         match self.owed.front() {
             Some(Item::Query { ruling, .. }) => {
                 self.plan = if ruling.veiled() { Some(plan(&frame, ruling)?) } else { None };
+                self.described = true;
                 self.pass(frame, out);
             }
             Some(Item::DescribeStatement { .. }) => {
@@ -208,6 +213,9 @@ impl<R: Ruling, P> Flow<R, P> {
         self.pass(frame, out);
         if matches!(self.owed.front(), Some(Item::Execute { .. })) {
             self.owed.pop_front();
+        } else {
+            self.statement = self.statement.saturating_add(1);
+            self.described = false;
         }
         self.answered(number, Some(ruling), how, out);
         Ok(())
@@ -217,19 +225,20 @@ impl<R: Ruling, P> Flow<R, P> {
     pub(super) fn answered(&mut self, number: u64, ruling: Option<R>, how: Ended, out: &mut Outputs<R, P>) {
         self.copying = Copying::No;
         self.plan = None;
+        self.copy_fault = None;
         if let Some(ruling) = &ruling {
             self.forget_renamed(ruling);
         }
         out.push(Output::End { number, ruling, how, rows: std::mem::take(&mut self.rows) });
     }
 
-    fn copy(&mut self, frame: Frame, way: Copying, out: &mut Outputs<R, P>) -> Result<(), Violation> {
+    fn copy_in(&mut self, frame: Frame, out: &mut Outputs<R, P>) -> Result<(), Violation> {
         match self.owed.front() {
             Some(Item::Query { .. } | Item::Execute { .. }) => {
-                if way == Copying::In && self.ends_ahead > 0 {
+                if self.ends_ahead > 0 {
                     self.ends_ahead -= 1;
                 } else {
-                    self.copying = way;
+                    self.copying = Copying::In;
                 }
                 self.pass(frame, out);
                 Ok(())
@@ -239,7 +248,12 @@ impl<R: Ruling, P> Flow<R, P> {
     }
 
     /// An error drops everything owed up to the next Sync; without one, the client's frames up to Sync will be dropped.
-    fn error(&mut self, frame: Frame, out: &mut Outputs<R, P>) -> Result<(), Violation> {
+    fn error(&mut self, mut frame: Frame, out: &mut Outputs<R, P>) -> Result<(), Violation> {
+        if matches!(self.owed.front(), Some(Item::Query { .. }))
+            && let Some(first) = self.copy_fault.take()
+        {
+            frame = first;
+        }
         let state = ErrorFields::find(&frame, b'C').map(|state| frame.bytes().slice_ref(state)).unwrap_or_default();
         let fault = match self.owed.front() {
             // An error at a place in the text comes from parsing it: it tells of the client's own words alone.
@@ -284,8 +298,8 @@ impl<R: Ruling, P> Flow<R, P> {
         let status = TransactionStatus::read(&frame).map_err(Violation::Server)?;
         match self.owed.front() {
             Some(item) if item.ends_with_ready() => {}
-            // A Sync that the server was thought to ignore in COPY IN came after the COPY had failed.
-            None => {}
+            // A Sync that the server was thought to ignore in COPY IN came after the COPY had failed: it is read again.
+            None => self.skipping = false,
             Some(_) => return Err(Violation::OutOfPlace(server_tag::READY_FOR_QUERY)),
         }
         self.pass(frame, out);
@@ -298,6 +312,8 @@ impl<R: Ruling, P> Flow<R, P> {
         self.status = status;
         self.copying = Copying::No;
         self.plan = None;
+        self.statement = 0;
+        self.described = false;
         out.push(Output::Ready(status));
         Ok(())
     }
@@ -308,7 +324,7 @@ fn is_aside(tag: u8) -> bool {
     matches!(tag, server_tag::NOTICE_RESPONSE | server_tag::NOTIFICATION_RESPONSE | server_tag::PARAMETER_STATUS)
 }
 
-fn keep_plan<R, P>(portal: &Portal<R, P>, plan: Arc<P>) {
+pub(super) fn keep_plan<R, P>(portal: &Portal<R, P>, plan: Arc<P>) {
     // INVARIANT: a portal is described before its first row, so nobody else can have set the plan in between.
     let _ = portal.plan.set(plan);
 }

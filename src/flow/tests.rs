@@ -1,6 +1,8 @@
 //! Random conversations, held against a model of the server: what the client hears through the conversation must be what it
 //! would hear from the model itself, and no row may come out with another portal's plan.
 
+mod place;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -67,6 +69,11 @@ impl Ruling for Text {
     fn renames(&self, _: &[u8]) -> bool {
         false
     }
+
+    /// Every other COPY OUT copies the rows of another text.
+    fn copied(&self) -> Option<Bytes> {
+        (self.what() == "copy-out" && self.veiled()).then(|| Bytes::from(COPIED.to_string()))
+    }
 }
 
 fn frame(tag: u8, body: &[u8]) -> Frame {
@@ -113,6 +120,8 @@ struct Model {
 }
 
 const ROWS: u32 = 3;
+/// The text whose rows are copied.
+const COPIED: u32 = 12;
 
 impl Model {
     fn say(&mut self, tag: u8, body: &[u8]) {
@@ -446,7 +455,13 @@ impl Proxied {
 
     fn show(&mut self, ruling: Option<Text>, what: ToClient<u32>) {
         match what {
-            ToClient::Message(message) => {
+            ToClient::CopyBegins(message, plan) => {
+                let wanted = ruling.unwrap().copied().map(|_| COPIED);
+                assert_eq!(plan.as_deref().copied(), wanted, "a copy begins with another plan");
+                let masked = crate::mask::message(message, crate::mask::Exposure::Clear).into_inner();
+                self.heard.push((b'H', masked[5..].to_vec()));
+            }
+            ToClient::Message(message) | ToClient::CopyEnds(message) => {
                 let masked = crate::mask::message(message, crate::mask::Exposure::Clear);
                 let message = Frame::new(masked.into_inner()).unwrap();
                 self.heard.push((message.tag(), message.body().to_vec()));
@@ -532,7 +547,8 @@ impl Proxied {
         } else {
             let plan = |frame: &Frame, ruling: &Text| {
                 let name = RowDescription::read(frame).unwrap().columns[0].name.clone();
-                assert_eq!(number(&name), *ruling, "a description meets another statement's ruling");
+                let meant = if ruling.copied().is_some() { Text(COPIED) } else { *ruling };
+                assert_eq!(number(&name), meant, "a description meets another statement's ruling");
                 Ok(Arc::new(number(&name).0))
             };
             self.flow.server(message, plan, &mut out).unwrap();

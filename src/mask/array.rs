@@ -1,13 +1,16 @@
-//! Arrays of text: each element is masked, dimensions and bounds stay.
+//! Arrays: each element is masked, dimensions and bounds stay.
 
 use bytes::{BufMut, BytesMut};
 
-use super::text::TextMask;
+use super::cell::CellMask;
 use super::{ARRAY_DIMENSIONS_MAX, Keys};
 use crate::wire::Body;
 
+/// Where a binary array says whether it holds NULLs.
+const FLAGS_AT: usize = 4;
+
 /// Writes a masked array in text format; false for NULL, where the value is not an array.
-pub(super) fn text(value: &[u8], mask: &TextMask, keys: &Keys, out: &mut BytesMut) -> bool {
+pub(super) fn text(value: &[u8], mask: &CellMask, quoted: bool, keys: &Keys, out: &mut BytesMut) -> bool {
     let Some(open) = value.iter().position(|byte| *byte == b'{') else { return false };
     let (bounds, mut rest) = value.split_at(open);
     if !bounds.iter().all(|byte| byte.is_ascii_digit() || b"[]:=-+".contains(byte)) {
@@ -23,7 +26,7 @@ pub(super) fn text(value: &[u8], mask: &TextMask, keys: &Keys, out: &mut BytesMu
             b'{' | b'}' | b',' => return false,
             _ if depth == 0 => return false,
             _ => {
-                let Some(behind) = element(rest, mask, keys, out) else { return false };
+                let Some(behind) = element(rest, mask, quoted, keys, out) else { return false };
                 rest = behind;
                 continue;
             }
@@ -38,7 +41,7 @@ pub(super) fn text(value: &[u8], mask: &TextMask, keys: &Keys, out: &mut BytesMu
 }
 
 /// Masks the element that `rest` begins with; what is behind it.
-fn element<'a>(rest: &'a [u8], mask: &TextMask, keys: &Keys, out: &mut BytesMut) -> Option<&'a [u8]> {
+fn element<'a>(rest: &'a [u8], mask: &CellMask, quotes: bool, keys: &Keys, out: &mut BytesMut) -> Option<&'a [u8]> {
     let (content, behind, quoted) = match rest.split_first() {
         Some((b'"', content)) => {
             let end = quoted_end(content)?;
@@ -55,16 +58,30 @@ fn element<'a>(rest: &'a [u8], mask: &TextMask, keys: &Keys, out: &mut BytesMut)
         out.extend_from_slice(b"NULL");
         return Some(behind);
     }
-    out.put_u8(b'"');
     let start = out.len();
-    if content.contains(&b'\\') {
-        mask.write(&unescape(content), keys, out);
-    } else {
-        mask.write(content, keys, out);
+    out.put_u8(b'"');
+    let written =
+        if content.contains(&b'\\') { mask.value(&unescape(content), keys, out) } else { mask.value(content, keys, out) };
+    if !written {
+        out.truncate(start);
+        out.extend_from_slice(b"NULL");
+        return Some(behind);
     }
-    escape_from(start, out);
+    if !quotes && is_plain(out.get(start + 1..)?) {
+        let plain = out.len() - 1;
+        out.get_mut(start..)?.copy_within(1.., 0);
+        out.truncate(plain);
+        return Some(behind);
+    }
+    escape_from(start + 1, out);
     out.put_u8(b'"');
     Some(behind)
+}
+
+/// True for what needs no quotes (`array_out`).
+fn is_plain(value: &[u8]) -> bool {
+    let plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | b'{' | b'}' | b',') && !byte.is_ascii_whitespace() && *byte != 0x0b;
+    !value.is_empty() && value.iter().all(plain) && !value.eq_ignore_ascii_case(b"NULL")
 }
 
 fn quoted_end(content: &[u8]) -> Option<usize> {
@@ -104,11 +121,11 @@ fn escape_from(start: usize, out: &mut BytesMut) {
 }
 
 /// Writes a masked array in binary format (`array_send`); false for NULL, where the value is not an array.
-pub(super) fn binary(value: &[u8], mask: &TextMask, keys: &Keys, out: &mut BytesMut) -> bool {
+pub(super) fn binary(value: &[u8], mask: &CellMask, keys: &Keys, out: &mut BytesMut) -> bool {
     binary_elements(value, mask, keys, out).is_some()
 }
 
-fn binary_elements(value: &[u8], mask: &TextMask, keys: &Keys, out: &mut BytesMut) -> Option<()> {
+fn binary_elements(value: &[u8], mask: &CellMask, keys: &Keys, out: &mut BytesMut) -> Option<()> {
     let mut body = Body::new(crate::wire::server_tag::DATA_ROW, value);
     let dimensions = usize::try_from(body.i32().ok()?).ok().filter(|count| *count <= ARRAY_DIMENSIONS_MAX)?;
     let _has_null = body.i32().ok()?;
@@ -119,18 +136,21 @@ fn binary_elements(value: &[u8], mask: &TextMask, keys: &Keys, out: &mut BytesMu
         let _lower_bound = body.i32().ok()?;
         elements = elements.checked_mul(length)?;
     }
+    let start = out.len();
     out.extend_from_slice(value.get(..value.len() - body.rest().len())?);
+    let mut nulls = false;
     for _ in 0..elements {
         match body.value().ok()? {
             None => out.put_i32(-1),
             Some(element) => {
                 let at = out.len();
-                out.put_i32(0);
                 mask.write(element, keys, out);
-                let length = i32::try_from(out.len() - at - size_of::<i32>()).ok()?;
-                out.get_mut(at..)?.first_chunk_mut::<4>()?.copy_from_slice(&length.to_be_bytes());
+                nulls |= out.get(at..)?.starts_with(&(-1_i32).to_be_bytes());
             }
         }
+    }
+    if nulls {
+        out.get_mut(start + FLAGS_AT..)?.first_chunk_mut::<4>()?.copy_from_slice(&1_i32.to_be_bytes());
     }
     body.end().ok()
 }

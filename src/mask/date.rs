@@ -16,14 +16,14 @@ const CYCLE_DAYS: i64 = 146_097;
 const CYCLE_YEARS: i64 = 400;
 /// The year that binary dates count from; its January 1 was a Saturday.
 const EPOCH_YEAR: i64 = 2000;
-const DAY_MICROSECONDS: i64 = 86_400_000_000;
+pub(super) const DAY_MICROSECONDS: i64 = 86_400_000_000;
 /// Greatest year of a `date`.
 const YEAR_MAX: i64 = 5_874_897;
 const WEEKDAYS: [&str; 7] = ["Sat", "Sun", "Mon", "Tue", "Wed", "Thu", "Fri"];
 
 /// How a date is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Style {
+pub(super) enum Style {
     /// `2024-01-31`
     Iso,
     /// `01/31/2024`
@@ -113,20 +113,35 @@ fn spelled(value: &[u8], zone: bool, year_now: i16, out: &mut BytesMut) -> bool 
     write!(out, "{weekday} {day} 00:00:00 {year:04}{}", if zone { " UTC" } else { "" }).is_ok()
 }
 
-/// Writes a text that is an ISO date with nothing but its year; false, and nothing written, if it is none.
+/// Writes a text that is an ISO date, or a date with a time, with nothing but its year; false if it is neither.
 pub(super) fn year_of_text(value: &[u8], year_now: i16, out: &mut BytesMut) -> bool {
-    match leading(value) {
-        Some((Style::Iso, year, b"")) => write_day(Style::Iso, bounded(year, false, year_now), out),
-        _ => false,
-    }
+    let Some((Style::Iso, year, rest)) = leading(value) else { return false };
+    write_day(Style::Iso, bounded(year, false, year_now), out) && midnight(rest, out)
 }
 
-fn is_infinity(value: &[u8]) -> bool {
+/// Writes the first moment of a day in the notation of the time in `time`; false if that is none.
+pub(super) fn midnight(time: &[u8], out: &mut BytesMut) -> bool {
+    let Some((separator, clock)) = time.split_first() else { return true };
+    let plausible = clock.len() >= 5
+        && clock.get(2) == Some(&b':')
+        && clock.iter().all(|byte| byte.is_ascii_digit() || b":.+-Z".contains(byte));
+    if !plausible || !matches!(separator, b'T' | b' ') {
+        return false;
+    }
+    out.put_u8(*separator);
+    out.extend_from_slice(b"00:00:00");
+    if clock.iter().any(|byte| b"+-Z".contains(byte)) {
+        out.extend_from_slice(if *separator == b'T' { b"Z" } else { b"+00" });
+    }
+    true
+}
+
+pub(super) fn is_infinity(value: &[u8]) -> bool {
     matches!(value, b"infinity" | b"-infinity")
 }
 
 /// Reads the date that a value begins with: its style, its year, and what follows.
-fn leading(value: &[u8]) -> Option<(Style, i64, &[u8])> {
+pub(super) fn leading(value: &[u8]) -> Option<(Style, i64, &[u8])> {
     let (first, rest) = number(value)?;
     let (separator, rest) = rest.split_first()?;
     let (second, rest) = number(rest)?;
@@ -147,7 +162,7 @@ fn leading(value: &[u8]) -> Option<(Style, i64, &[u8])> {
 }
 
 /// The digits that a value begins with, and the rest.
-fn number(value: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn number(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = value.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
     value.split_at_checked(end).filter(|(number, _)| !number.is_empty())
 }
@@ -174,7 +189,7 @@ fn bounded(year: i64, before_christ: bool, year_now: i16) -> i64 {
 }
 
 /// Years in which somebody was born who is over 89 this year become one.
-fn bound(year: i64, year_now: i16) -> i64 {
+pub(super) fn bound(year: i64, year_now: i16) -> i64 {
     year.max(i64::from(year_now) - AGE_YEARS_MAX - 1).max(1)
 }
 
@@ -192,7 +207,7 @@ fn write_day(style: Style, year: i64, out: &mut BytesMut) -> bool {
 }
 
 /// Four digits, or more where it takes more.
-fn write_year(year: i64, out: &mut BytesMut) -> bool {
+pub(super) fn write_year(year: i64, out: &mut BytesMut) -> bool {
     let Some(short) = u16::try_from(year).ok().filter(|year| *year <= 9999) else { return write!(out, "{year}").is_ok() };
     let [high, low] = [short / 100, short % 100].map(|pair| [b'0' + low_byte(pair / 10), b'0' + low_byte(pair % 10)]);
     out.extend_from_slice(high.as_slice());
@@ -211,7 +226,7 @@ fn cycle_day(year: i64) -> i64 {
 }
 
 /// The year of a day counted from January 1, 2000.
-fn year_of(days: i64) -> i64 {
+pub(super) fn year_of(days: i64) -> i64 {
     let day = days.rem_euclid(CYCLE_DAYS);
     let mut year = day / 366;
     while cycle_day(year + 1) <= day {
@@ -221,7 +236,7 @@ fn year_of(days: i64) -> i64 {
 }
 
 /// The first day of a year, counted from January 1, 2000.
-fn first_day(year: i64) -> i64 {
+pub(super) fn first_day(year: i64) -> i64 {
     let years = year - EPOCH_YEAR;
     CYCLE_DAYS * years.div_euclid(CYCLE_YEARS) + cycle_day(years.rem_euclid(CYCLE_YEARS))
 }

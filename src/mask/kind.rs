@@ -1,9 +1,9 @@
 //! What a data type means to a mask.
 
-use crate::sql::{Catalog, TypeKind};
+use crate::sql::{Catalog, TypeInfo, TypeKind};
 use crate::wire::Format;
 
-/// Nesting that is followed from a domain over an array to its elements.
+/// Nesting of arrays, through domains, that is followed to the elements.
 const LEVELS_MAX: usize = 4;
 /// Longest `name` in bytes (`NAMEDATALEN` less one).
 const NAME_BYTES_MAX: usize = 63;
@@ -35,18 +35,30 @@ pub(super) enum Integer {
 }
 
 /// Data types that masks tell apart. For all others there is only NULL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Types whose text and binary forms are the characters themselves.
     Text(Limit),
-    /// Arrays of such.
-    TextArray(Limit),
+    /// `json`; `jsonb` (true)
+    Json(bool),
+    /// `xml`
+    Xml,
+    /// `tsvector`
+    Words,
+    /// `hstore`
+    Pairs,
     /// `"char"`: one byte.
     Char,
+    /// An enum with its labels.
+    Enum(Vec<String>),
+    /// `boolean`
+    Bool,
     /// `date`
     Date,
     /// `timestamp`, `timestamptz` (true)
     Timestamp(bool),
+    /// `interval`
+    Interval,
     /// Integers.
     Integer(Integer),
     /// `real`
@@ -57,6 +69,8 @@ pub(super) enum Kind {
     Numeric,
     /// `uuid`
     Uuid,
+    /// Arrays, by the kind of their elements.
+    Array(Box<Kind>),
     /// Anything else.
     Other,
 }
@@ -64,28 +78,25 @@ pub(super) enum Kind {
 impl Kind {
     /// The kind of a result column: its type, type modifier and format.
     pub(super) fn of(catalog: &Catalog, type_oid: u32, modifier: i32, format: Format) -> Self {
-        let mut oid = type_oid;
-        let mut array = false;
-        for _ in 0..LEVELS_MAX {
-            oid = catalog.base_type(oid);
-            // Told by number first: `name` and a few others have an element type without being arrays.
-            if known(oid, modifier).is_some() {
-                break;
-            }
-            match catalog.types.get(&oid).map(|info| &info.kind) {
-                Some(TypeKind::Array(element)) if !array => (oid, array) = (*element, true),
-                Some(TypeKind::Array(_)) => return Self::Other,
-                None => match builtin_element(oid) {
-                    Some(element) if !array => (oid, array) = (element, true),
-                    _ => break,
-                },
-                Some(_) => break,
-            }
+        Self::at_level(catalog, type_oid, modifier, format, 0)
+    }
+
+    fn at_level(catalog: &Catalog, type_oid: u32, modifier: i32, format: Format, level: usize) -> Self {
+        let oid = catalog.base_type(type_oid);
+        if level > LEVELS_MAX {
+            return Self::Other;
         }
-        match known(oid, modifier).unwrap_or_else(|| extension(catalog, oid, format)) {
-            Self::Text(limit) if array => Self::TextArray(limit),
-            _ if array => Self::Other,
-            kind => kind,
+        let element = |element| Self::Array(Box::new(Self::at_level(catalog, element, modifier, format, level + 1)));
+        // Told by number first: `name` and a few others have an element type without being arrays.
+        if let Some(kind) = known(oid, modifier) {
+            return kind;
+        }
+        let Some(info) = catalog.types.get(&oid) else { return builtin_element(oid).map_or(Self::Other, element) };
+        match &info.kind {
+            TypeKind::Array(of) if info.category == 'A' => element(*of),
+            TypeKind::Enum(labels) => Self::Enum(labels.clone()),
+            TypeKind::Base if info.schema != "pg_catalog" => extension(info, format),
+            _ => Self::Other,
         }
     }
 }
@@ -106,12 +117,15 @@ fn known(oid: u32, modifier: i32) -> Option<Kind> {
     let length =
         modifier.checked_sub(MODIFIER_EXTRA).and_then(|length| usize::try_from(length).ok()).filter(|length| *length > 0);
     Some(match oid {
+        16 => Kind::Bool,
         18 => Kind::Char,
         19 => Kind::Text(Limit::Bytes(NAME_BYTES_MAX)),
         20 => Kind::Integer(Integer::Eight),
         21 => Kind::Integer(Integer::Two),
         23 => Kind::Integer(Integer::Four),
         25 | 705 => Kind::Text(Limit::None),
+        114 => Kind::Json(false),
+        142 => Kind::Xml,
         700 => Kind::Real,
         701 => Kind::Double,
         1042 => Kind::Text(length.map_or(Limit::None, Limit::Padded)),
@@ -119,18 +133,22 @@ fn known(oid: u32, modifier: i32) -> Option<Kind> {
         1082 => Kind::Date,
         1114 => Kind::Timestamp(false),
         1184 => Kind::Timestamp(true),
+        1186 => Kind::Interval,
         1700 => Kind::Numeric,
         2950 => Kind::Uuid,
+        3614 => Kind::Words,
+        3802 => Kind::Json(true),
+        // `int2vector`, `oidvector` and geometry: they have elements, but are written otherwise than arrays.
+        22 | 30 | 600..=604 | 628 | 718 => Kind::Other,
         _ => return None,
     })
 }
 
-/// A string type of an extension: in text it is a string, in binary only `citext` is known to be one.
-fn extension(catalog: &Catalog, oid: u32, format: Format) -> Kind {
-    match catalog.types.get(&oid) {
-        Some(info) if info.category == 'S' && info.kind == TypeKind::Base && info.schema != "pg_catalog" => {
-            if format == Format::Text || info.name == "citext" { Kind::Text(Limit::None) } else { Kind::Other }
-        }
+/// A type of an extension. A string type is a string in text; in binary only `citext` is known to be one.
+fn extension(info: &TypeInfo, format: Format) -> Kind {
+    match info.category {
+        'S' if format == Format::Text || info.name == "citext" => Kind::Text(Limit::None),
+        _ if info.name == "hstore" => Kind::Pairs,
         _ => Kind::Other,
     }
 }

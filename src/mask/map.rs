@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Strategy, resolve};
-use crate::sql::{Catalog, RelationName, Step};
+use super::builtin::OWN_SCHEMAS;
+use super::{Strategy, glob, resolve};
+use crate::sql::{Catalog, FunctionName, RelationName, Step};
 
 /// A rule of a policy: which columns, and what is done with them.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +54,12 @@ pub struct MaskMap {
     /// True if there is any rule, even one that no column of the catalog matches today: what the catalog does not know is
     /// then masked.
     pub ruled: bool,
+    /// The relations of the catalog; empty if that is not to be asked.
+    pub known: HashSet<u32>,
+    /// Functions, as `schema.name` with globs, that the policy vouches for: what they give holds nothing beyond their arguments.
+    pub vouched: Vec<String>,
+    /// The masked columns of each relation by their names.
+    pub names: HashMap<u32, Vec<(String, i16)>>,
 }
 
 impl ColumnRule {
@@ -73,12 +80,15 @@ impl MaskedColumn {
 
 impl MaskMap {
     /// Resolves rules against a catalog: base columns by name, the first rule that matches counts; children and partitions by
-    /// their parents' rules and parents by their children's; views and materialized views through their columns' origins.
+    /// their parents' rules and parents by their children's; views, materialized views and generated columns through what their
+    /// columns are made of, and where that is not known, through their columns' origins.
     /// A column that would be masked in two different ways gets the placeholder. PostgreSQL's own catalogs that hold data of
     /// masked columns are covered as well. The result does not depend on the order of anything but `rules`.
+    ///
+    /// `vouched` names functions as `schema.name`, with globs: a column of a view that calls another is masked.
     #[must_use]
-    pub fn resolve(catalog: &Catalog, rules: &[ColumnRule]) -> Self {
-        if rules.is_empty() { Self::default() } else { resolve::resolve(catalog, rules) }
+    pub fn resolve(catalog: &Catalog, rules: &[ColumnRule], vouched: &[String]) -> Self {
+        if rules.is_empty() { Self::default() } else { resolve::resolve(catalog, rules, vouched) }
     }
 
     /// True if nothing is masked, whatever the catalog will hold.
@@ -98,5 +108,23 @@ impl MaskMap {
     #[must_use]
     pub fn touches(&self, name: &RelationName) -> bool {
         !self.is_empty() && !name.temporary && (name.oids.is_empty() || name.oids.iter().any(|oid| self.touched.contains(oid)))
+    }
+
+    /// The masked column of this name of a relation, `None` if it is clear.
+    #[must_use]
+    pub fn named(&self, relation: u32, name: &str) -> Option<&MaskedColumn> {
+        let (_, number) = self.names.get(&relation)?.iter().find(|(known, _)| known == name)?;
+        self.covers(relation, *number)
+    }
+
+    /// True if nothing can be in what the function gives that is not followed: it comes with the server, its text was read, or
+    /// the policy vouches for it.
+    #[must_use]
+    pub fn vouches(&self, function: &FunctionName) -> bool {
+        let known = |schema: &String| {
+            let full = format!("{schema}.{}", function.name);
+            OWN_SCHEMAS.contains(&schema.as_str()) || self.vouched.iter().any(|pattern| glob::matches(pattern, &full))
+        };
+        function.builtin || function.readable || function.schema.as_ref().is_some_and(known)
     }
 }

@@ -100,3 +100,33 @@ pub(super) fn round_text(value: &[u8], step: f64, out: &mut BytesMut) -> bool {
     let read = std::str::from_utf8(value).ok().and_then(|text| text.parse::<f64>().ok());
     read.and_then(|value| nearest(value, step)).is_some_and(|rounded| write!(out, "{rounded}").is_ok())
 }
+
+/// An age in whole years, none over the bound.
+pub(super) fn aged(years: f64, over: u16) -> Option<f64> {
+    let bound = f64::from(over);
+    years.is_finite().then(|| if years.trunc() > bound { bound + 1.0 } else { years.trunc() + 0.0 })
+}
+
+/// Writes an age given as an integer; false for NULL.
+pub(super) fn age_integer(value: &[u8], width: Integer, format: Format, over: u16, out: &mut BytesMut) -> bool {
+    let bounded = integer(value, width, format).map(|age| age.min(i64::from(over) + 1));
+    bounded.is_some_and(|age| write_integer(age, width, format, out))
+}
+
+/// Writes an age given as a number in decimal notation; false for NULL.
+pub(super) fn age_text(value: &[u8], over: u16, out: &mut BytesMut) -> bool {
+    let read = std::str::from_utf8(value).ok().and_then(|text| text.trim_ascii_end().parse::<f64>().ok());
+    read.and_then(|age| aged(age, over)).is_some_and(|age| write!(out, "{age}").is_ok())
+}
+
+/// Writes an age given as a floating point number in binary; false for NULL.
+#[expect(clippy::cast_possible_truncation, reason = "the nearest float is what is wanted")]
+pub(super) fn age_float(value: &[u8], over: u16, out: &mut BytesMut) -> bool {
+    let narrow: Option<f32> = value.try_into().ok().map(f32::from_be_bytes);
+    let wide: Option<f64> = value.try_into().ok().map(f64::from_be_bytes);
+    match (narrow, wide) {
+        (Some(age), _) => aged(age.into(), over).map(|age| out.put_f32(age as f32)).is_some(),
+        (_, Some(age)) => aged(age, over).map(|age| out.put_f64(age)).is_some(),
+        _ => false,
+    }
+}

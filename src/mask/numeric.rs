@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use bytes::{BufMut, BytesMut};
 
-use super::number::nearest;
+use super::number::{aged, nearest};
 use crate::wire::Body;
 
 /// Decimal digits in one digit of a `numeric`.
@@ -17,9 +17,17 @@ const DECIMAL_BYTES_MAX: usize = 64;
 
 /// Writes a `numeric` rounded; false for NULL.
 pub(super) fn round(value: &[u8], step: f64, out: &mut BytesMut) -> bool {
+    put(read(value).and_then(|value| nearest(value, step)), out)
+}
+
+/// Writes an age given as a `numeric`; false for NULL.
+pub(super) fn age(value: &[u8], over: u16, out: &mut BytesMut) -> bool {
+    put(read(value).and_then(|value| aged(value, over)), out)
+}
+
+fn put(number: Option<f64>, out: &mut BytesMut) -> bool {
     let mut decimal = Decimal { bytes: [0; DECIMAL_BYTES_MAX], length: 0 };
-    let rounded = read(value).and_then(|value| nearest(value, step));
-    rounded.is_some_and(|rounded| write!(decimal, "{rounded}").is_ok() && write(decimal.text(), out).is_some())
+    number.is_some_and(|number| write!(decimal, "{number}").is_ok() && write(decimal.text(), out).is_some())
 }
 
 /// The nearest double; `None` for what is not finite or malformed.

@@ -1,9 +1,11 @@
 //! What is done with each column of a result, decided once per description.
 
+use std::borrow::Cow;
+
 use super::cell::CellMask;
-use super::kind::Kind;
-use super::{Keys, MaskMap, MaskedColumn};
-use crate::sql::Catalog;
+use super::judge::{Judgement, judge};
+use super::{Keys, MaskMap, Strategy};
+use crate::sql::{Catalog, Lineage, ResultColumn};
 use crate::wire::{ColumnField, RowDescription};
 
 /// What becomes of a result column.
@@ -41,6 +43,8 @@ pub struct ColumnVerdict {
     pub verdict: Verdict,
     /// Why, as one line.
     pub reason: String,
+    /// True if it is masked only because it could not be traced.
+    pub untraced: bool,
 }
 
 /// One masked column.
@@ -65,14 +69,24 @@ pub struct RowPlan {
 }
 
 impl RowPlan {
-    /// Judges the columns of a description whose formats are those the rows will have. `touched` is true if the statement
-    /// can reach a relation with masked columns, or could not be analysed.
+    /// Judges the columns of a description whose formats are those the rows will have. `columns` is what the statement's text
+    /// says of them, and counts if it tells of as many columns with the same names. `touched` is true if the statement can
+    /// reach a relation with masked columns, or could not be analysed.
     #[must_use]
-    pub fn new(description: &RowDescription, map: &MaskMap, touched: bool, catalog: &Catalog, keys: &Keys) -> Self {
+    pub fn new(
+        description: &RowDescription,
+        columns: Option<&[ResultColumn]>,
+        map: &MaskMap,
+        touched: bool,
+        catalog: &Catalog,
+        keys: &Keys,
+    ) -> Self {
         let judge = Judge { map, touched, catalog };
+        let columns = columns.filter(|columns| agree(&description.columns, columns)).unwrap_or_default();
+        let mut lineages = columns.iter().map(|column| &column.lineage);
         let mut plan = Self { count: description.columns.len(), keys: Some(keys.clone()), ..Self::clear() };
         for column in &description.columns {
-            let (verdict, mask) = judge.column(column);
+            let (verdict, mask) = judge.column(column, lineages.next());
             plan.verdicts.push(verdict);
             match mask {
                 None => plan.trailing += 1,
@@ -94,6 +108,11 @@ impl RowPlan {
         self.steps.is_empty()
     }
 
+    /// The columns that are masked only because they could not be traced.
+    pub fn untraced(&self) -> impl Iterator<Item = &ColumnVerdict> {
+        self.verdicts.iter().filter(|verdict| verdict.untraced)
+    }
+
     /// The verdict of each column, left to right; none for `clear()`.
     #[must_use]
     pub fn columns(&self) -> &[ColumnVerdict] {
@@ -101,62 +120,105 @@ impl RowPlan {
     }
 }
 
-struct Judge<'a> {
-    map: &'a MaskMap,
-    touched: bool,
-    catalog: &'a Catalog,
+/// True if both witnesses speak of the same columns.
+fn agree(described: &[ColumnField], traced: &[ResultColumn]) -> bool {
+    described.len() == traced.len() && described.iter().zip(traced).all(|(one, other)| one.name == other.name.as_bytes())
 }
 
-impl Judge<'_> {
-    fn column(&self, column: &ColumnField) -> (ColumnVerdict, Option<CellMask>) {
+/// Why a column is masked, and by what.
+struct Cause<'m> {
+    strategy: Option<Cow<'m, Strategy>>,
+    reason: String,
+    untraced: bool,
+}
+
+impl<'m> Cause<'m> {
+    fn of(strategy: Option<Cow<'m, Strategy>>, reason: String) -> Self {
+        Self { strategy, reason, untraced: false }
+    }
+
+    fn untraced(reason: &str) -> Self {
+        Self { strategy: None, reason: reason.to_owned(), untraced: true }
+    }
+}
+
+struct Judge<'m> {
+    map: &'m MaskMap,
+    touched: bool,
+    catalog: &'m Catalog,
+}
+
+impl<'m> Judge<'m> {
+    fn column(&self, column: &ColumnField, lineage: Option<&Lineage>) -> (ColumnVerdict, Option<CellMask>) {
         let name = String::from_utf8_lossy(&column.name).into_owned();
-        match self.masked(column) {
-            Ok(reason) => (ColumnVerdict { name, verdict: Verdict::Clear, reason }, None),
-            Err((rule, reason)) => {
-                let strategy = rule.and_then(|rule| rule.strategy.as_ref());
-                let kind = Kind::of(self.catalog, column.type_oid, column.type_modifier, column.format);
-                let mask = CellMask::new(strategy, kind, column.format);
+        match self.masked(column, lineage) {
+            Ok(reason) => (ColumnVerdict { name, verdict: Verdict::Clear, reason, untraced: false }, None),
+            Err(Cause { strategy, reason, untraced }) => {
+                let strategy = strategy.as_deref();
+                let mask = CellMask::of(strategy, self.catalog, column.type_oid, column.type_modifier, column.format);
                 let verdict = match strategy {
                     _ if mask.is_null() => Verdict::Null,
                     Some(_) => Verdict::Masked,
                     None => Verdict::Placeholder,
                 };
-                (ColumnVerdict { name, verdict, reason }, Some(mask))
+                (ColumnVerdict { name, verdict, reason, untraced }, Some(mask))
             }
         }
     }
 
-    /// Why a column is clear, or else the rule it falls under, if any, and why.
-    fn masked(&self, column: &ColumnField) -> Result<String, (Option<&MaskedColumn>, String)> {
+    /// Why a column is clear, or else what masks it: it is clear only if the server and the text both say so.
+    fn masked(&self, column: &ColumnField, lineage: Option<&Lineage>) -> Result<String, Cause<'m>> {
         if self.map.is_empty() && !self.touched {
             return Ok("nothing is masked for this identity".to_owned());
         }
         if column.table_oid == 0 {
+            return self.by_text(lineage);
+        }
+        let reason = self.by_origin(column)?;
+        match lineage.map(|lineage| judge(lineage, self.map)) {
+            Some(judged) if matches!(judged.judgement, Judgement::Strategy(_) | Judgement::Derived) => {
+                self.by_text(lineage).map(|_| reason)
+            }
+            _ => Ok(reason),
+        }
+    }
+
+    /// What the text says of a column that the server names no origin of.
+    fn by_text(&self, lineage: Option<&Lineage>) -> Result<String, Cause<'m>> {
+        let Some(lineage) = lineage else {
             return if self.touched {
-                Err((None, "the server names no origin and the statement can reach masked columns".to_owned()))
+                Err(Cause::untraced("the server names no origin and the statement can reach masked columns"))
             } else {
                 Ok("the statement reaches no masked column".to_owned())
             };
+        };
+        let judged = judge(lineage, self.map);
+        match judged.judgement {
+            Judgement::Clear => Ok(judged.reason),
+            Judgement::Strategy(strategy) => Err(Cause::of(Some(strategy), judged.reason)),
+            Judgement::Derived => Err(Cause::of(None, judged.reason)),
+            Judgement::Unknown if self.touched => Err(Cause::untraced(&judged.reason)),
+            Judgement::Unknown => Ok("the statement reaches no masked column".to_owned()),
         }
+    }
+
+    /// What the map says of the column that the server names.
+    fn by_origin(&self, column: &ColumnField) -> Result<String, Cause<'m>> {
         if let Some(rule) = self.map.covers(column.table_oid, column.attribute) {
             let reason = match &rule.strategy {
                 Some(strategy) => format!("masked by rule on {} ({})", rule.source, strategy.name()),
                 None => format!("`{}` can hold values of masked columns", rule.source),
             };
-            return Err((Some(rule), reason));
+            return Err(Cause::of(rule.strategy.as_ref().map(Cow::Borrowed), reason));
         }
-        self.known(column)
-    }
-
-    fn known(&self, column: &ColumnField) -> Result<String, (Option<&MaskedColumn>, String)> {
         let Some(relation) = self.catalog.relations.get(&column.table_oid) else {
-            return Err((None, "its relation is not known yet".to_owned()));
+            return Err(Cause::untraced("its relation is not known yet"));
         };
         let path = |name: &str| format!("{}.{}.{name}", relation.schema, relation.name);
         match relation.columns.iter().find(|known| known.number == column.attribute) {
             Some(known) => Ok(format!("no rule on {}", path(&known.name))),
             None if column.attribute <= 0 => Ok(format!("no rule on {}", path("*"))),
-            None => Err((None, format!("the column of {}.{} is not known yet", relation.schema, relation.name))),
+            None => Err(Cause::untraced(&format!("the column of {}.{} is not known yet", relation.schema, relation.name))),
         }
     }
 }

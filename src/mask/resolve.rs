@@ -1,32 +1,36 @@
 //! How rules spread over a catalog: from tables to their children and parents, and on to views.
 //!
-//! Every column changes at most twice (clear, masked, placeholder), so the time is linear in columns and edges, and cycles end.
+//! A column only ever gets stricter: from clear to a mask to the placeholder, with fewer questions and fewer reveals. So each
+//! changes a few times at most, the time is linear in columns and edges, and cycles end.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::builtin::{DATA_CATALOGS, OWN_SCHEMAS, TOAST_SCHEMA};
-use super::{ColumnRule, MaskMap, MaskedColumn, Predicates, Strategy, glob};
+use super::{ColumnRule, MaskMap, MaskedColumn, Predicates, Strategy, glob, views};
 use crate::sql::{Catalog, ColumnOrigin, Relation};
 
-type Column = (u32, i16);
+pub(super) type Column = (u32, i16);
 
 /// Resolves a list of rules that is not empty.
-pub(super) fn resolve(catalog: &Catalog, rules: &[ColumnRule]) -> MaskMap {
+pub(super) fn resolve(catalog: &Catalog, rules: &[ColumnRule], vouched: &[String]) -> MaskMap {
     let mut relations: Vec<&Relation> = catalog.relations.values().collect();
     relations.sort_unstable_by_key(|relation| relation.oid);
-    let mut spread = Spread { catalog, columns: HashMap::new() };
+    let known = catalog.relations.keys().copied().collect();
+    let map = MaskMap { ruled: true, known, vouched: vouched.to_vec(), ..MaskMap::default() };
+    let mut spread = Spread { catalog, map };
     spread.rules(&relations, rules);
     let families = Families::of(&relations);
     spread.families(&families);
-    let touched = touched(&relations, &families, &spread.columns);
-    spread.views(&relations, &touched);
-    spread.whole_rows(&touched);
-    MaskMap { columns: spread.columns, touched, ruled: true }
+    spread.map.touched = touched(&relations, &families, &spread.map.columns);
+    views::spread(&mut spread, &relations);
+    spread.names(&relations);
+    spread.map
 }
 
-struct Spread<'a> {
-    catalog: &'a Catalog,
-    columns: HashMap<Column, MaskedColumn>,
+/// The masked columns found so far.
+pub(super) struct Spread<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) map: MaskMap,
 }
 
 impl Spread<'_> {
@@ -43,7 +47,7 @@ impl Spread<'_> {
                     matcher.find(&name, &name).or_else(|| former.and_then(|former| matcher.find(former, &name)))
                 };
                 if let Some(masked) = masked {
-                    self.columns.insert((relation.oid, column.number), masked);
+                    self.map.columns.insert((relation.oid, column.number), masked);
                 }
             }
         }
@@ -63,81 +67,45 @@ impl Spread<'_> {
         }
     }
 
-    fn views(&mut self, relations: &[&Relation], touched: &HashSet<u32>) {
-        let mut readers: HashMap<Column, Vec<Column>> = HashMap::new();
-        for relation in relations {
-            for column in &relation.columns {
-                let here = (relation.oid, column.number);
-                match column.origin {
-                    Some(ColumnOrigin::Column(oid, number)) if number > 0 && self.name(oid, number).is_some() => {
-                        readers.entry((oid, number)).or_default().push(here);
-                    }
-                    Some(ColumnOrigin::Column(oid, number)) if number < 0 && self.catalog.relations.contains_key(&oid) => {}
-                    Some(ColumnOrigin::Column(oid, 0)) if self.catalog.relations.contains_key(&oid) => {
-                        if touched.contains(&oid) {
-                            self.derive(relation, here, &column.name);
-                        }
-                    }
-                    Some(ColumnOrigin::Column(..)) => self.derive(relation, here, &column.name),
-                    Some(ColumnOrigin::Expression) | None => {
-                        if touched.contains(&relation.oid) && is_query(relation) {
-                            self.derive(relation, here, &column.name);
-                        }
-                    }
-                }
+    /// The masked columns by their names.
+    fn names(&mut self, relations: &[&Relation]) {
+        for relation in relations.iter().filter(|relation| self.map.touched.contains(&relation.oid)) {
+            let masked = relation.columns.iter().filter(|column| self.map.columns.contains_key(&(relation.oid, column.number)));
+            let names: Vec<(String, i16)> = masked.map(|column| (column.name.clone(), column.number)).collect();
+            if !names.is_empty() {
+                self.map.names.insert(relation.oid, names);
             }
         }
-        let mut queue = self.sorted();
-        while let Some(column) = queue.pop_front() {
-            for reader in readers.get(&column).into_iter().flatten() {
-                if self.merge(column, *reader) {
-                    queue.push_back(*reader);
-                }
-            }
-        }
-    }
-
-    fn whole_rows(&mut self, touched: &HashSet<u32>) {
-        for oid in touched {
-            let Some(relation) = self.catalog.relations.get(oid) else { continue };
-            let source = format!("{}.{}", relation.schema, relation.name);
-            self.columns.insert((*oid, 0), MaskedColumn::of(&source, None));
-        }
-    }
-
-    /// Marks a column as derived from masked ones.
-    fn derive(&mut self, relation: &Relation, column: Column, name: &str) {
-        let mut source = String::new();
-        full_name(relation, name, &mut source);
-        self.columns.insert(column, MaskedColumn::of(&source, None));
     }
 
     /// Masks `to` as `from` is masked; true if that changed it.
     fn merge(&mut self, from: Column, to: Column) -> bool {
-        let Some(from) = self.columns.get(&from).cloned() else { return false };
-        match self.columns.get_mut(&to) {
-            None => {
-                self.columns.insert(to, from);
-                true
-            }
-            Some(here) if here.strategy.is_none() || here.strategy == from.strategy => false,
-            Some(here) => {
-                here.strategy = None;
-                here.predicates = here.predicates.min(from.predicates);
-                here.reveal.clear();
-                true
-            }
-        }
+        self.map.columns.get(&from).cloned().is_some_and(|from| self.join(to, from))
     }
 
-    fn name(&self, oid: u32, number: i16) -> Option<&str> {
+    /// Masks `to` at least as strictly as this; true if that changed it.
+    pub(super) fn join(&mut self, to: Column, with: MaskedColumn) -> bool {
+        let Some(here) = self.map.columns.get_mut(&to) else {
+            self.map.columns.insert(to, with);
+            return true;
+        };
+        let before = (here.strategy.is_some(), here.predicates, here.reveal.len());
+        if here.strategy != with.strategy {
+            here.strategy = None;
+        }
+        here.predicates = here.predicates.min(with.predicates);
+        here.reveal.retain(|step| with.reveal.contains(step));
+        before != (here.strategy.is_some(), here.predicates, here.reveal.len())
+    }
+
+    pub(super) fn name(&self, oid: u32, number: i16) -> Option<&str> {
         let columns = &self.catalog.relations.get(&oid)?.columns;
         let index = columns.binary_search_by_key(&number, |column| column.number).ok()?;
         columns.get(index).map(|column| column.name.as_str())
     }
 
-    fn sorted(&self) -> VecDeque<Column> {
-        let mut columns: Vec<Column> = self.columns.keys().copied().collect();
+    pub(super) fn sorted(&self) -> VecDeque<Column> {
+        let mut columns: Vec<Column> = self.map.columns.keys().copied().collect();
         columns.sort_unstable();
         columns.into()
     }
@@ -147,12 +115,12 @@ fn calls_unknown(relation: &Relation) -> bool {
     relation.calls_unknown && !OWN_SCHEMAS.contains(&relation.schema.as_str())
 }
 
-fn is_query(relation: &Relation) -> bool {
+pub(super) fn is_query(relation: &Relation) -> bool {
     use crate::sql::RelationKind::{MaterializedView, View};
     matches!(relation.kind, View | MaterializedView)
 }
 
-fn full_name(relation: &Relation, column: &str, name: &mut String) {
+pub(super) fn full_name(relation: &Relation, column: &str, name: &mut String) {
     name.clear();
     for (index, part) in [&relation.schema, &relation.name, column].into_iter().enumerate() {
         if index > 0 {
@@ -199,6 +167,9 @@ fn touched(relations: &[&Relation], families: &Families<'_>, columns: &HashMap<C
         for column in &relation.columns {
             if let Some(ColumnOrigin::Column(source, _)) = column.origin {
                 readers.entry(source).or_default().push(relation.oid);
+            }
+            for source in column.lineage.iter().flat_map(|lineage| &lineage.sources) {
+                readers.entry(source.relation).or_default().push(relation.oid);
             }
         }
     }

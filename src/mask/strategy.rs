@@ -1,5 +1,9 @@
 //! What a rule does with a value.
 
+use super::csv::CsvMask;
+use super::paths::{JsonMask, Part};
+use crate::sql::JsonStep;
+
 /// How the values of a column are masked. Each is valid for every type, in text and binary: where a strategy has no meaning
 /// for a type, the result is the type's placeholder or NULL. NULL stays NULL.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +26,46 @@ pub enum Strategy {
     Zip3,
     /// Numbers are rounded to a multiple of this.
     Round(f64),
-    /// A keyed stand-in: the same value gives the same token, different values different ones (HMAC-SHA-256).
+    /// Dates and timestamps become the first moment of their month; the bound of `Year` holds.
+    Month,
+    /// Ages in years, as numbers or intervals: whole years, and all over this one are one more (45 CFR 164.514(b)(2)(i)(C)).
+    Age(u16),
+    /// A keyed stand-in: the same value gives the same token, different values different ones (HMAC-SHA-256,
+    /// 45 CFR 164.514(c)).
     Pseudonym,
+    /// A keyed stand-in of another form, or one that is the same only within a scope.
+    PseudonymAs(PseudonymAs),
+    /// Parts of json documents.
+    Json(JsonMask),
+    /// Columns of CSV text.
+    Csv(CsvMask),
+    /// Each element of an array. An array under another strategy is masked element by element as well.
+    Elements(Box<Strategy>),
+    /// Free text: what identifies is replaced, the other words stay.
+    Scan(std::sync::Arc<super::scan::Scan>),
+}
+
+/// Which stand-in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PseudonymAs {
+    /// Tokens agree between the columns that name the same scope.
+    pub scope: Option<String>,
+    /// What it looks like, where the type leaves a choice.
+    pub form: PseudonymForm,
+}
+
+/// What the stand-in of a text looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PseudonymForm {
+    /// `p_` and 20 letters: 80 bits.
+    #[default]
+    Token,
+    /// The shape of the value: a digit for each digit, a letter for each letter, the rest as it is. Short values collide.
+    Digits,
+    /// A random UUID, as text.
+    Uuid,
+    /// Two words that can be read aloud: 48 bits.
+    Name,
 }
 
 impl Strategy {
@@ -38,7 +80,24 @@ impl Strategy {
             Self::Year => "year",
             Self::Zip3 => "zip3",
             Self::Round(_) => "round",
-            Self::Pseudonym => "pseudonym",
+            Self::Month => "month",
+            Self::Age(_) => "age",
+            Self::Pseudonym | Self::PseudonymAs(_) => "pseudonym",
+            Self::Json(_) => "json",
+            Self::Csv(_) => "csv",
+            Self::Elements(_) => "elements",
+            Self::Scan(_) => "scan",
+        }
+    }
+
+    /// What becomes of a part of a json column that falls under this strategy. The empty path is the whole document.
+    #[must_use]
+    pub fn part(&self, path: &[JsonStep]) -> Part {
+        match self {
+            Self::Json(mask) => mask.part(path),
+            Self::Redact | Self::Null | Self::Fixed(_) => Part::Under(self.clone()),
+            _ if path.is_empty() => Part::Under(self.clone()),
+            _ => Part::Whole,
         }
     }
 }

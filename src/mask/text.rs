@@ -1,9 +1,14 @@
 //! Masks of text.
 
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::kind::Limit;
-use super::{Keys, PAD_CHARS_MAX, PLACEHOLDER, Strategy, date, pseudonym, zip};
+use super::scan::Scan;
+use super::{
+    CsvMask, JsonMask, Keys, PAD_CHARS_MAX, PLACEHOLDER, PseudonymAs, Strategy, csv, date, json, month, number, pseudonym, zip,
+};
 
 /// What is done with a text, or with each element of an array of texts.
 #[derive(Debug, Clone)]
@@ -16,8 +21,20 @@ pub(super) enum TextMask {
     Zip3 { otherwise: Bytes },
     /// The year of an ISO date stays; what is none becomes the constant.
     Year { otherwise: Bytes },
-    /// It becomes a token.
-    Pseudonym { limit: Limit },
+    /// The month of an ISO date stays; what is none becomes the constant.
+    Month { otherwise: Bytes },
+    /// An age in years, cut at a bound; what is none becomes the constant.
+    Age { over: u16, otherwise: Bytes },
+    /// A rounded number; what is none becomes the constant.
+    Round { step: f64, otherwise: Bytes, limit: Limit },
+    /// It becomes a stand-in.
+    Pseudonym { how: PseudonymAs, limit: Limit },
+    /// Parts of a json document; what is none becomes the constant.
+    Json { mask: JsonMask, otherwise: Bytes, limit: Limit },
+    /// Columns of CSV; what is none becomes the constant.
+    Csv { csv: CsvMask, mask: Option<Box<TextMask>>, otherwise: Bytes, limit: Limit },
+    /// What identifies in it is replaced.
+    Scan { scan: Arc<Scan>, limit: Limit },
 }
 
 impl TextMask {
@@ -26,13 +43,23 @@ impl TextMask {
         let padded = matches!(limit, Limit::Padded(_));
         Some(match strategy {
             Some(Strategy::Null) => return None,
-            None | Some(Strategy::Redact | Strategy::Round(_)) => Self::Constant(placeholder(limit)),
+            None | Some(Strategy::Redact | Strategy::Elements(_)) => Self::Constant(placeholder(limit)),
+            Some(Strategy::Round(step)) => Self::Round { step: *step, otherwise: placeholder(limit), limit },
+            Some(Strategy::Age(over)) => Self::Age { over: *over, otherwise: placeholder(limit) },
+            Some(Strategy::Month) => Self::Month { otherwise: placeholder(limit) },
             Some(Strategy::Fixed(text)) => Self::Constant(fixed(text, limit)),
             Some(Strategy::KeepLast(keep)) => Self::Partial { keep: *keep, last: true, padded },
             Some(Strategy::KeepFirst(keep)) => Self::Partial { keep: *keep, last: false, padded },
             Some(Strategy::Year) => Self::Year { otherwise: placeholder(limit) },
             Some(Strategy::Zip3) => Self::Zip3 { otherwise: placeholder(limit) },
-            Some(Strategy::Pseudonym) => Self::Pseudonym { limit },
+            Some(Strategy::Pseudonym) => Self::Pseudonym { how: PseudonymAs::default(), limit },
+            Some(Strategy::PseudonymAs(how)) => Self::Pseudonym { how: how.clone(), limit },
+            Some(Strategy::Json(mask)) => Self::Json { mask: mask.clone(), otherwise: placeholder(limit), limit },
+            Some(Strategy::Csv(csv)) => {
+                let mask = Self::new(Some(csv.with.as_ref()), Limit::None).map(Box::new);
+                Self::Csv { csv: csv.clone(), mask, otherwise: placeholder(limit), limit }
+            }
+            Some(Strategy::Scan(scan)) => Self::Scan { scan: Arc::clone(scan), limit },
         })
     }
 
@@ -41,19 +68,53 @@ impl TextMask {
         match self {
             Self::Constant(constant) => out.extend_from_slice(constant),
             Self::Partial { keep, last, padded } => partial(value, *keep, *last, *padded, out),
-            Self::Zip3 { otherwise } => {
-                if !zip::write(value, out) {
-                    out.extend_from_slice(otherwise);
-                }
+            Self::Zip3 { otherwise } => or(otherwise, out, |out| zip::write(value, out)),
+            Self::Year { otherwise } => or(otherwise, out, |out| date::year_of_text(value, keys.year_now, out)),
+            Self::Month { otherwise } => or(otherwise, out, |out| month::of_text(value, keys.year_now, out)),
+            Self::Age { over, otherwise } => or(otherwise, out, |out| number::age_text(value, *over, out)),
+            Self::Round { step, otherwise, limit } => {
+                or_longer(otherwise, *limit, out, |out| number::round_text(value, *step, out));
             }
-            Self::Year { otherwise } => {
-                if !date::year_of_text(value, keys.year_now, out) {
-                    out.extend_from_slice(otherwise);
-                }
+            Self::Pseudonym { how, limit } => pseudonym::text_as(value, how, *limit, keys, out),
+            Self::Json { mask, otherwise, limit } => {
+                or_longer(otherwise, *limit, out, |out| json::write(value, mask, keys, out));
             }
-            Self::Pseudonym { limit } => pseudonym::text(value, *limit, keys, out),
+            Self::Csv { csv, mask, otherwise, limit } => {
+                or_longer(otherwise, *limit, out, |out| csv::write(value, csv, mask.as_deref(), keys, out));
+            }
+            Self::Scan { scan, limit } => {
+                let start = out.len();
+                scan.write(value, keys, out);
+                fit(*limit, start, out);
+            }
         }
     }
+}
+
+/// What is written, or the constant if that fails.
+fn or(otherwise: &Bytes, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut) -> bool) {
+    let start = out.len();
+    if !write(out) {
+        out.truncate(start);
+        out.extend_from_slice(otherwise);
+    }
+}
+
+/// The same, if it is no longer than the type allows.
+fn or_longer(otherwise: &Bytes, limit: Limit, out: &mut BytesMut, write: impl FnOnce(&mut BytesMut) -> bool) {
+    let start = out.len();
+    or(otherwise, out, |out| {
+        let written = write(out);
+        let text = out.get(start..).unwrap_or_default();
+        written
+            && match limit {
+                Limit::None => true,
+                Limit::Chars(most) | Limit::Padded(most) => {
+                    text.iter().filter(|byte| !matches!(byte, 0x80..=0xbf)).count() <= most
+                }
+                Limit::Bytes(most) => text.len() <= most,
+            }
+    });
 }
 
 /// The placeholder where it fits, else asterisks.
@@ -81,6 +142,19 @@ fn fixed(text: &str, limit: Limit) -> Bytes {
         Limit::Bytes(most) => text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= most).map(|(_, c)| c).collect(),
     };
     Bytes::from(cut)
+}
+
+/// Cuts what has been written since `start` to what the type holds; labels may be longer than what they stand for.
+fn fit(limit: Limit, start: usize, out: &mut BytesMut) {
+    let (Limit::Chars(most) | Limit::Padded(most) | Limit::Bytes(most)) = limit else { return };
+    let written = out.get(start..).unwrap_or_default();
+    if written.len() <= most {
+        return;
+    }
+    let text = String::from_utf8_lossy(written);
+    let cut = fixed(text.as_ref(), limit);
+    out.truncate(start);
+    out.extend_from_slice(&cut);
 }
 
 /// Characters of UTF-8; where it is no UTF-8, bytes, of which only ASCII may stay.

@@ -82,6 +82,11 @@ pub(super) fn is_unknown(function: &FunctionName, policy: &Policy) -> bool {
     !function.builtin && !function.schema.as_ref().is_some_and(known)
 }
 
+/// True for a function that can hold what masks cannot follow: code nobody has looked at, and that could not be read either.
+pub(super) fn is_opaque(function: &FunctionName, policy: &Policy) -> bool {
+    !function.readable && is_unknown(function, policy)
+}
+
 fn shares(some: &[String], others: &[String]) -> bool {
     some.iter().any(|one| others.contains(one))
 }

@@ -1,7 +1,9 @@
 //! Facts and who become a decision. The strictest matching rule wins, over all statements of a text.
 
+use std::collections::BTreeSet;
+
 use super::condition::{Seen, is_unknown};
-use super::{Decision, Gate, HoldTerms, Outcome, Policy, RowsOver, Rule, Subject, Then, masked};
+use super::{Decision, Gate, HoldTerms, Outcome, Policy, RowsOver, Rule, Subject, Then, asked, masked};
 use crate::mask::MaskMap;
 use crate::sql::{Analysis, Facts, UnknownReason, Verb};
 
@@ -40,12 +42,14 @@ impl Policy {
             for reason in masked::refusals(facts, masks, self) {
                 sum.add(MASKED, &Then::Block, reason);
             }
+            sum.questions.extend(asked::questions(facts, masks).into_iter().map(str::to_owned));
         }
-        if let Some(reason) = facts.unknown {
+        let unread = masked::unread(facts);
+        if let Some(reason) = unread {
             sum.add(UNKNOWN, &self.unknown, reason.to_string());
         }
         let seen = Seen { facts, subject, touches_masked, reads_phi: masked::reads_phi(facts, phi) };
-        let mut matched = facts.unknown.is_some();
+        let mut matched = unread.is_some();
         for rule in &self.rules {
             matched |= self.apply(rule, &seen, sum);
         }
@@ -91,6 +95,7 @@ struct Sum {
     rows_over: Option<RowsOver>,
     touches_masked: bool,
     calls_unknown: bool,
+    questions: BTreeSet<String>,
 }
 
 impl Sum {
@@ -157,6 +162,7 @@ impl Sum {
             touches_masked: self.touches_masked,
             calls_unknown: self.calls_unknown,
             rows_over,
+            questions: self.questions.into_iter().collect(),
         }
     }
 }

@@ -60,6 +60,9 @@ pub struct Decision {
     pub calls_unknown: bool,
     /// Stop after this many rows and hold there.
     pub rows_over: Option<RowsOver>,
+    /// Masked columns, as `schema.table.column`, that the text compares with values for equality, where their rules allow no
+    /// more than that: they count against the policy's budget of questions.
+    pub questions: Vec<String>,
 }
 
 /// A line that the rows of a statement may not cross before a person has agreed.

@@ -162,6 +162,15 @@ impl<'d, 'i> Fields<'d, 'i> {
         self.table.keys().map(|key| key.get_ref().as_ref())
     }
 
+    /// Every key with its value.
+    pub fn entries(&self) -> impl Iterator<Item = (&'d str, Value<'d, 'i>)> {
+        let document = self.document;
+        self.table.iter().map(move |(key, value)| {
+            let key = key.get_ref().as_ref();
+            (key, Value { document, name: format!("`{}`", clip(key)), value })
+        })
+    }
+
     /// True if no key is there.
     #[must_use]
     pub fn is_empty(&self) -> bool {

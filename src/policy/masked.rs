@@ -1,9 +1,9 @@
 //! What a masked identity is refused whatever the policy says, since no mask could follow the data.
 
-use super::condition::{SYSTEM_SCHEMAS, is_unknown};
-use super::{Policy, carriers, glob};
+use super::condition::{SYSTEM_SCHEMAS, is_opaque};
+use super::{Policy, asked, carriers, glob, stored};
 use crate::mask::{ColumnRule, MaskMap, Strategy};
-use crate::sql::{Facts, FunctionName, RelationName, Verb};
+use crate::sql::{Facts, FunctionName, RelationName, UnknownReason, Verb};
 
 /// Columns of the catalog that hold samples of the data (`null`: their type has no text of its own) or show the statements of
 /// sessions (`redact`).
@@ -72,7 +72,14 @@ pub(super) fn touches(facts: &Facts, masks: &MaskMap, policy: &Policy) -> bool {
     !masks.is_empty()
         && (facts.unknown.is_some()
             || facts.reads.iter().chain(&facts.writes).any(|name| masks.touches(name))
-            || facts.functions.iter().any(|function| is_unknown(function, policy)))
+            || facts.functions.iter().any(|function| is_opaque(function, policy)))
+}
+
+/// Why the statement could not be analysed, but for a FETCH of a cursor that was opened elsewhere: the server names where the
+/// columns of its rows come from, and what it names nothing of is masked.
+pub(super) fn unread(facts: &Facts) -> Option<UnknownReason> {
+    let fetch = facts.verb == Verb::Cursor && facts.unknown == Some(UnknownReason::Name);
+    facts.unknown.filter(|_| !fetch)
 }
 
 /// True if what the statement reads can hold columns that are masked for anybody. A function of the schema can read what it
@@ -87,7 +94,7 @@ pub(super) fn reads_phi(facts: &Facts, phi: &MaskMap) -> bool {
 /// Why a masked identity may not run this statement; empty if it may. `masks` is not empty.
 pub(super) fn refusals(facts: &Facts, masks: &MaskMap, policy: &Policy) -> Vec<String> {
     let mut reasons = Vec::new();
-    if let Some(reason) = facts.unknown {
+    if let Some(reason) = unread(facts) {
         reasons.push(format!("{reason}, and masks apply to this identity"));
     }
     let has = |verb: &Verb| facts.verb == *verb || facts.verbs.contains(verb);
@@ -105,11 +112,13 @@ pub(super) fn refusals(facts: &Facts, masks: &MaskMap, policy: &Policy) -> Vec<S
     if touches(facts, masks, policy) {
         reasons.extend(touching(facts, masks, &has));
     }
-    if KEEPS.iter().any(has) {
-        for function in facts.functions.iter().filter(|function| is_unknown(function, policy)) {
+    if KEEPS.iter().any(has) && facts.stores.is_empty() {
+        for function in facts.functions.iter().filter(|function| is_opaque(function, policy)) {
             reasons.push(format!("the statement would keep what `{}` gives, which nobody has vouched for", function.name));
         }
     }
+    reasons.extend(asked::refusals(facts, masks, policy));
+    reasons.extend(stored::refusals(facts, masks, policy));
     reasons.extend(defining(facts, masks));
     reasons.dedup();
     reasons
@@ -119,7 +128,7 @@ pub(super) fn refusals(facts: &Facts, masks: &MaskMap, policy: &Policy) -> Vec<S
 fn touching(facts: &Facts, masks: &MaskMap, has: &dyn Fn(&Verb) -> bool) -> Vec<String> {
     let mut reasons = Vec::new();
     let cause = cause(facts, masks);
-    if has(&Verb::CopyOut) {
+    if has(&Verb::CopyOut) && !is_copy_known(facts) {
         reasons.push(format!("masks cannot follow COPY TO, and the statement reads {cause}"));
     }
     for function in &facts.functions {
@@ -127,10 +136,12 @@ fn touching(facts: &Facts, masks: &MaskMap, has: &dyn Fn(&Verb) -> bool) -> Vec<
             reasons.push(format!("the function `{}` {why}, and the statement touches {cause}", function.name));
         }
     }
-    if facts.moves_data && touches_known(facts, masks) {
+    // What is stored tells more, where it is known: a statement that was traced at all stores nothing else.
+    let traced = !facts.stores.is_empty() || !facts.asks.is_empty();
+    if facts.moves_data && !traced && touches_known(facts, masks) {
         reasons.push(format!("the statement copies data to where no mask would apply, and touches {cause}"));
     }
-    if facts.rewrites.iter().any(|(oid, attribute)| masks.covers(*oid, *attribute).is_some()) {
+    if facts.stores.is_empty() && facts.rewrites.iter().any(|(oid, attribute)| masks.covers(*oid, *attribute).is_some()) {
         reasons.push(format!(
             "the statement computes a masked column of {cause} from its own value, of which the mask shows another part"
         ));
@@ -138,12 +149,19 @@ fn touching(facts: &Facts, masks: &MaskMap, has: &dyn Fn(&Verb) -> bool) -> Vec<
     reasons
 }
 
+/// True if it is known how a COPY TO writes its rows. Which columns they have the server is asked before it runs.
+fn is_copy_known(facts: &Facts) -> bool {
+    facts.copy.as_ref().is_some_and(|copy| !copy.other)
+}
+
 /// What is refused of statements that define objects: over masked relations, and whatever may hold code or grant access.
 fn defining(facts: &Facts, masks: &MaskMap) -> Vec<String> {
-    let ddl = [Verb::Create, Verb::Alter, Verb::Drop, Verb::SelectInto, Verb::Refresh, Verb::Owner];
-    if !ddl.iter().any(|verb| facts.verb == *verb || facts.verbs.contains(verb))
-        || facts.target_temporary && facts.reads.is_empty()
-    {
+    let ddl = [Verb::Create, Verb::Alter, Verb::Drop, Verb::Refresh, Verb::Owner];
+    let does = |verb: &Verb| facts.verb == *verb || facts.verbs.contains(verb);
+    let defines = ddl.iter().any(does);
+    // A table made by a query holds values, each of which is judged, if it is known which.
+    let keeps = does(&Verb::SelectInto) && facts.stores.is_empty();
+    if !defines && !keeps || facts.target_temporary && facts.reads.is_empty() {
         return Vec::new();
     }
     let mut reasons = Vec::new();
@@ -152,19 +170,21 @@ fn defining(facts: &Facts, masks: &MaskMap) -> Vec<String> {
     }
     // The text of a rule or a trigger is not followed, so only what is gone with the session may be made; a view is followed,
     // and known by what it reads.
-    let makes = [Verb::Create, Verb::Alter].iter().any(|verb| facts.verb == *verb || facts.verbs.contains(verb));
-    if makes && !facts.target_temporary && facts.reads.is_empty() {
-        reasons.push("where masks apply, only temporary relations are created and changed".to_owned());
+    let makes = [Verb::Create, Verb::Alter].iter().any(does);
+    if makes && !facts.target_temporary && !facts.plain_table && facts.reads.is_empty() {
+        reasons
+            .push("where masks apply, only temporary relations and tables of plain columns are created and changed".to_owned());
     }
     reasons
 }
 
-/// As `touches`, but names that a defining statement is about to give are not held against it.
+/// As `touches`, but names that a statement is about to give, or to take away, are not held against it.
 fn touches_known(facts: &Facts, masks: &MaskMap) -> bool {
-    let defines = [Verb::Create, Verb::SelectInto].iter().any(|verb| facts.verb == *verb || facts.verbs.contains(verb));
-    facts.unknown.is_some()
+    let does = |verb: &Verb| facts.verb == *verb || facts.verbs.contains(verb);
+    let names = does(&Verb::Create) || does(&Verb::SelectInto) || does(&Verb::Drop) && !does(&Verb::Alter);
+    unread(facts).is_some()
         || facts.reads.iter().any(|name| masks.touches(name))
-        || facts.writes.iter().any(|name| masks.touches(name) && !(defines && is_new(name)))
+        || facts.writes.iter().any(|name| masks.touches(name) && !(names && is_new(name)))
 }
 
 /// True if the catalog knows nothing of the name.
@@ -173,7 +193,7 @@ fn is_new(name: &RelationName) -> bool {
 }
 
 /// The relation for whose sake something is refused.
-fn cause(facts: &Facts, masks: &MaskMap) -> String {
+pub(super) fn cause(facts: &Facts, masks: &MaskMap) -> String {
     let known = |name: &&RelationName| masks.touches(name) && !is_new(name);
     let mut names = facts.reads.iter().chain(&facts.writes);
     let found = names.clone().find(known).or_else(|| names.find(|name| masks.touches(name)));

@@ -1,5 +1,6 @@
 //! Policy text becomes a checked policy; facts and who becomes a decision with reasons. Nothing is allowed by omission.
 
+mod asked;
 mod carriers;
 mod condition;
 mod decide;
@@ -7,8 +8,11 @@ mod decision;
 mod document;
 mod duration;
 mod glob;
+mod inference;
 mod masked;
 mod nearest;
+mod scan;
+mod stored;
 mod strategies;
 mod when;
 mod written;
@@ -19,6 +23,7 @@ mod tests;
 pub use decision::{Decision, Gate, HoldTerms, Outcome, RowsOver, Subject};
 pub use document::{Document, FAULTS_MAX, FILE_BYTES_MAX, Fields, FileFault, Value, clip, ticked};
 pub use duration::{parse_ms, show_ms};
+pub use inference::{Budget, QUESTION_BYTES, QUESTIONS_DEFAULT, QUESTIONS_WITHIN_MS_DEFAULT, Questions};
 pub use nearest::nearest;
 
 use crate::mask::{ColumnRule, Predicates, Strategy};
@@ -48,6 +53,7 @@ pub struct Policy {
     default: Then,
     unknown: Then,
     known_functions: Vec<String>,
+    budget: Budget,
 }
 
 /// Which columns are masked, how, and for whom not.
@@ -111,10 +117,37 @@ impl Policy {
         columns_of(self.masks.iter())
     }
 
+    /// The sets of columns that names are drawn from, to search free text for.
+    #[must_use]
+    pub fn names_from(&self) -> Vec<Vec<String>> {
+        let mut sets = Vec::new();
+        for rule in &self.masks {
+            if let Strategy::Scan(scan) = &rule.strategy
+                && !scan.names_from.is_empty()
+                && !sets.contains(&scan.names_from)
+            {
+                sets.push(scan.names_from.clone());
+            }
+        }
+        sets
+    }
+
     /// True if a decision may depend on the catalog: something is masked, or a rule speaks of statements.
     #[must_use]
     pub fn needs_catalog(&self) -> bool {
         !self.masks.is_empty() || !self.rules.is_empty()
+    }
+
+    /// The functions it vouches for, as `schema.name` with globs.
+    #[must_use]
+    pub fn known_functions(&self) -> &[String] {
+        &self.known_functions
+    }
+
+    /// How many questions about one masked column an identity may ask.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// How many mask entries and how many rules it has.

@@ -1,9 +1,12 @@
 //! One case a test, or cases as data.
 
+mod inference;
+mod lineage;
+
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::mask::{MaskMap, MaskedColumn};
+use crate::mask::{CsvMask, JsonMask, MaskMap, MaskedColumn, PseudonymAs, PseudonymForm};
 use crate::sql::{Analysis, Facts, FunctionName, RelationName, UnknownReason, Verb, Where};
 
 const PATIENTS: u32 = 100;
@@ -45,7 +48,7 @@ fn codes() -> RelationName {
 }
 
 fn function(schema: Option<&str>, name: &str, builtin: bool) -> FunctionName {
-    FunctionName { schema: schema.map(str::to_owned), name: name.to_owned(), builtin }
+    FunctionName { schema: schema.map(str::to_owned), name: name.to_owned(), builtin, readable: false }
 }
 
 fn reading(name: RelationName) -> Facts {
@@ -117,7 +120,36 @@ then = { hold = { approvers = ["compliance"], within = "15 minutes" } }
 }
 
 #[test]
+fn strategies_mean_what_they_say() {
+    let of = |with: &str| {
+        let policy = policy(&format!("[[mask]]\ncolumns = [\"a.b.c\"]\nwith = {with}"));
+        policy.masks_for(&[]).remove(0).strategy
+    };
+    let json = |rules: &[(&str, Strategy)]| {
+        Strategy::Json(JsonMask::new(rules.iter().map(|(path, with)| (*path, with.clone()))).unwrap())
+    };
+    assert_eq!(
+        of("{ json = { paths = [\"$.a\", \"$.b[*]\"], with = \"redact\", \"$.dob\" = \"year\" } }"),
+        json(&[("$.a", Strategy::Redact), ("$.b[*]", Strategy::Redact), ("$.dob", Strategy::Year)])
+    );
+    assert_eq!(of("{ json = { \"$.a\" = { partial = { keep_last = 4 } } } }"), json(&[("$.a", Strategy::KeepLast(4))]));
+    assert_eq!(of("{ elements = { round = 10 } }"), Strategy::Elements(Box::new(Strategy::Round(10.0))));
+    assert_eq!(of("\"age\""), Strategy::Age(89));
+    assert_eq!(of("{ age = { over = 79 } }"), Strategy::Age(79));
+    assert_eq!(of("{ round = \"month\" }"), Strategy::Month);
+    assert_eq!(
+        of("{ pseudonym = { scope = \"patient\", format = \"digits\" } }"),
+        Strategy::PseudonymAs(PseudonymAs { scope: Some("patient".to_owned()), form: PseudonymForm::Digits })
+    );
+    assert_eq!(
+        of("{ csv = { delimiter = \"\\t\", columns = [3, 2], with = \"redact\" } }"),
+        Strategy::Csv(CsvMask { delimiter: b'\t', columns: vec![2, 3], with: Box::new(Strategy::Redact) })
+    );
+}
+
+#[test]
 fn every_fault_names_what_is_wrong() {
+    let with = |with: &str| format!("[[mask]]\ncolumns = [\"a.b.c\"]\nwith = {with}");
     let rule = |when: &str, then: &str| format!("[[rule]]\nname = \"r\"\nwhen = {when}\nthen = {then}");
     let cases: Vec<(String, &str)> = vec![
         ("mask = 1".into(), "`mask` is written as `[[mask]]`"),
@@ -131,6 +163,23 @@ fn every_fault_names_what_is_wrong() {
         ("[[mask]]\ncolumns = [\"a.b.c\"]\nwith = { partial = { keep_last = 0 } }".into(), "must be from 1 to 64"),
         ("[[mask]]\ncolumns = [\"a.b.c\"]\nwith = { round = -1 }".into(), "must be above 0"),
         ("[[mask]]\ncolumns = [\"a.b.c\"]\nwith = { hash = 1 }".into(), "unknown key `hash`"),
+        (with("\"json\""), "needs its value"),
+        (with("{ json = {} }"), "names no path"),
+        (with("{ json = { paths = [\"$.a\"] } }"), "lacks `with`"),
+        (with("{ json = { with = \"redact\" } }"), "goes with `paths`"),
+        (with("{ json = { paths = [\"a.b\"], with = \"redact\" } }"), "`a.b` is no path into json: it must begin with `$`"),
+        (with("{ json = { \"$\" = \"redact\" } }"), "mask the column itself"),
+        (with("{ json = { \"$.a[x]\" = \"redact\" } }"), "in brackets stands"),
+        (with("{ json = { \"$.a\" = { json = { \"$.b\" = \"null\" } } } }"), "`json` cannot stand here"),
+        (with("{ json = { \"$.a\" = \"yaer\" } }"), "did you mean `year`?"),
+        (with("{ elements = { elements = \"redact\" } }"), "cannot stand here"),
+        (with("{ csv = { with = \"redact\" } }"), "lacks `columns`"),
+        (with("{ csv = { columns = [0], with = \"redact\" } }"), "must be from 1 to 1600"),
+        (with("{ csv = { columns = [1], with = \"redact\", delimiter = \"ab\" } }"), "one sign of ASCII"),
+        (with("{ age = { over = 0 } }"), "must be from 1 to 150"),
+        (with("{ round = \"week\" }"), "a number, `year` or `month`"),
+        (with("{ pseudonym = { format = \"hex\" } }"), "`token`, `digits`, `uuid` or `name`"),
+        (with("{ pseudonym = { scope = \"\" } }"), "`scope` is empty"),
         (
             "[[mask]]\ncolumns = [\"a.b.c\"]\nwith = \"null\"\n[[mask]]\ncolumns = [\"a.b.c\"]\nwith = \"redact\"".into(),
             "is masked twice for the same groups; the first time in line 4",

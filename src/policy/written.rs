@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::document::{Document, Fields, FileFault, Value, clip};
+use super::inference::{
+    Budget, QUESTIONS_DEFAULT, QUESTIONS_MAX, QUESTIONS_WITHIN_MS_DEFAULT, QUESTIONS_WITHIN_MS_MAX, QUESTIONS_WITHIN_MS_MIN,
+};
 use super::strategies::strategy;
 use super::when::when;
 use super::{APPROVALS_MAX, HoldTerms, MaskRule, Policy, RULES_MAX, Rule, Then, glob};
@@ -24,17 +27,48 @@ pub(super) fn read(text: &str, file: &str) -> Result<Policy, Vec<FileFault>> {
 }
 
 fn policy(root: &Fields<'_, '_>, text: &str) -> Option<Policy> {
-    root.only(&["default", "unknown", "mask", "rule", "known_functions"]);
+    root.only(&["default", "unknown", "mask", "rule", "known_functions", "inference"]);
     let default = answer(root, "default");
     let unknown = answer(root, "unknown");
     let known_functions = root.value("known_functions").map(|value| functions_known(&value)).unwrap_or_default();
-    Some(Policy {
-        version: sha256(text),
-        masks: masks(root),
-        rules: rules(root),
-        default: default?,
-        unknown: unknown?,
-        known_functions,
+    let budget = root.fields("inference").map(|fields| inference(&fields));
+    let (masks, rules, unknown) = (masks(root), rules(root), unknown?);
+    let budget = match budget {
+        Some(written) => written?.of(&unknown),
+        None => WrittenBudget::default().of(&unknown),
+    };
+    Some(Policy { version: sha256(text), masks, rules, default: default?, unknown, known_functions, budget })
+}
+
+/// `[inference]`, where what is not said is left open.
+#[derive(Default)]
+struct WrittenBudget {
+    questions: Option<u64>,
+    within_ms: Option<u64>,
+    then: Option<Then>,
+}
+
+impl WrittenBudget {
+    /// Who answers for what cannot be analysed answers for too many questions, unless another is named: never with a yes.
+    fn of(self, unknown: &Then) -> Budget {
+        let beyond = self.then.unwrap_or_else(|| if *unknown == Then::Allow { Then::Block } else { unknown.clone() });
+        let questions = self.questions.unwrap_or(QUESTIONS_DEFAULT);
+        Budget::of(questions, self.within_ms.unwrap_or(QUESTIONS_WITHIN_MS_DEFAULT), &beyond)
+    }
+}
+
+fn inference(fields: &Fields<'_, '_>) -> Option<WrittenBudget> {
+    fields.only(&["budget"]);
+    let budget = fields.require("budget")?.fields("`budget`")?;
+    budget.only(&["questions", "within", "then"]);
+    let questions = budget.value("questions").map(|value| value.integer(1, QUESTIONS_MAX));
+    let within = budget.value("within").map(|value| value.duration_ms(QUESTIONS_WITHIN_MS_MIN, QUESTIONS_WITHIN_MS_MAX));
+    let then = budget.value("then").map(|value| then(&value));
+    let all = |read: Option<Option<u64>>| read.map_or(Some(None), |value| value.map(Some));
+    Some(WrittenBudget {
+        questions: all(questions)?,
+        within_ms: all(within)?,
+        then: then.map_or(Some(None), |then| then.map(Some))?,
     })
 }
 

@@ -31,7 +31,8 @@ pub(super) struct Grounds {
 
 impl Grounds {
     pub(super) fn new(config: &Config, pseudonym: PseudonymKey) -> Result<Self, StartFault> {
-        let keys = Arc::new(Keys { pseudonym, year_now: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).year() });
+        let year_now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).year();
+        let keys = Arc::new(Keys { pseudonym, year_now, names: crate::mask::scan::Names::default() });
         let mut grounds = Self { named: HashMap::new(), any: None, found: Mutex::default(), keys };
         for database in &config.databases {
             let upstream = Upstream::parse(&database.upstream)

@@ -21,7 +21,7 @@ use crate::identity::{Credential, Roster, Verifier};
 use crate::ledger::Event;
 use crate::mask::PseudonymKey;
 use crate::secret::Secret;
-use crate::session::{Cancels, House, Minutes, now_us};
+use crate::session::{Cancels, House, Minutes, Tidings, now_us};
 use crate::store::{self, Log};
 use grounds::Grounds;
 use listen::Listening;
@@ -58,7 +58,9 @@ async fn serve(config: &Config) -> Result<(), StartFault> {
 
     let minutes = Minutes::default();
     let desk = desk(config, minutes.clone());
-    let house = Arc::new(House { log, desk: desk.clone(), minutes, cancels: Cancels::default(), replies: config.store.record });
+    let (replies, notices) = (config.store.record, config.masking.notices);
+    let (cancels, tidings) = (Cancels::default(), Tidings::default());
+    let house = Arc::new(House { log, desk: desk.clone(), minutes, cancels, tidings, replies, notices });
     let (end, ending) = watch::channel(false);
     let people = Admin::new(desk.clone(), Arc::new(authenticator(Arc::clone(&roster))));
     let mut until = ending.clone();

@@ -44,6 +44,7 @@ fn plan() -> RowPlan {
         columns: [((TABLE, 1), masked(Strategy::KeepLast(4))), ((TABLE, 3), masked(Strategy::Pseudonym))].into(),
         touched: [TABLE].into(),
         ruled: true,
+        ..MaskMap::default()
     };
     let field = |attribute, table_oid| ColumnField {
         name: Bytes::from_static(b"c"),
@@ -54,9 +55,9 @@ fn plan() -> RowPlan {
         type_modifier: -1,
         format: Format::Text,
     };
-    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026 };
+    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names: Default::default() };
     let columns = vec![field(1, TABLE), field(0, 0), field(3, TABLE)];
-    RowPlan::new(&RowDescription { columns }, &map, false, &Catalog::default(), &keys)
+    RowPlan::new(&RowDescription { columns }, None, &map, false, &Catalog::default(), &keys)
 }
 
 fn message(tag: u8, body: &[u8]) -> Frame {

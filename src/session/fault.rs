@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     Protocol(String),
     /// The database sent what the proxy cannot mask.
     Unmaskable,
+    /// A COPY whose rows cannot be masked on their way.
+    Uncopied,
     /// The catalog cannot be read, so nothing can be decided.
     CatalogUnread,
 }
@@ -49,7 +51,7 @@ impl Fault {
             Self::ServerGone => "08006",
             Self::Shutdown => "57P01",
             Self::Protocol(_) => "08P01",
-            Self::Unmaskable => "42501",
+            Self::Unmaskable | Self::Uncopied => "42501",
         }
     }
 
@@ -71,6 +73,9 @@ impl Fault {
             Self::ServerGone => "the database closed the connection unexpectedly".into(),
             Self::Shutdown => "terminating connection due to administrator command".into(),
             Self::Protocol(what) => format!("protocol violation: {what}"),
+            Self::Uncopied => {
+                "statement refused by policy: masks cannot follow a COPY of masked columns with these options, this encoding or these columns".into()
+            }
             Self::Unmaskable => "the database sent data that cannot be masked; the session ends".into(),
         }
     }
@@ -100,6 +105,12 @@ pub(crate) fn held(hold: &str, approvers: &[String], rules: &[String], reasons: 
         approvers.join(", "),
     );
     wire::notice(&[(b'S', b"NOTICE"), (b'V', b"NOTICE"), (b'C', b"01000"), (b'M', message.as_bytes())])
+}
+
+/// The NOTICE that names columns which are masked because they could not be traced, each with its reason.
+pub(crate) fn untraced(columns: &str) -> Bytes {
+    let message = format!("masked because it could not be traced: {columns}");
+    wire::notice(&[(b'S', b"NOTICE"), (b'V', b"NOTICE"), (b'C', b"00000"), (b'M', message.as_bytes())])
 }
 
 fn named(rules: &[String]) -> String {

@@ -10,13 +10,13 @@ use quick_cache::sync::Cache;
 use tokio::sync::Mutex;
 
 use super::catalog;
+use super::dictionary::Drawer;
 use super::names::Names;
 use super::ruling::Verdict;
 use crate::backend::{self, ConnectError, Querier, QueryError, QueryLimits, Route, Start};
-use crate::mask::{Keys, MaskMap, RowPlan};
-use crate::policy::{Policy, Subject};
+use crate::mask::{Keys, MaskMap, scan};
+use crate::policy::{Policy, Questions, Subject};
 use crate::sql::{self, Catalog, RelationName, Setting};
-use crate::wire::{Frame, Malformed, RowDescription};
 
 /// How long a catalog may go unchecked while statements are ruled upon by it.
 const UNCHECKED_MAX: Duration = Duration::from_secs(1);
@@ -28,8 +28,6 @@ const LOOK_MAX: Duration = Duration::from_secs(20);
 const VERDICTS_MAX: usize = 4096;
 /// Longest text whose ruling is kept, in bytes.
 const KEPT_TEXT_BYTES_MAX: usize = 16 * 1024;
-/// Plans for rows kept for one set of groups.
-const PLANS_MAX: usize = 2048;
 
 /// Bounds of a question about the catalog.
 const LOOK: QueryLimits = QueryLimits { rows_max: 5_000_000, answer_bytes_max: 64 << 20, time_max: LOOK_MAX };
@@ -60,6 +58,7 @@ pub struct Ground {
     pub(super) route: Arc<Route>,
     pub(super) policy: Arc<Policy>,
     keys: Arc<Keys>,
+    drawer: Drawer,
     looker: Mutex<Looker>,
     catalog: RwLock<Arc<Catalog>>,
     version: AtomicU64,
@@ -67,6 +66,8 @@ pub struct Ground {
     wanted: AtomicU64,
     seen: AtomicU64,
     views: RwLock<HashMap<Vec<String>, Arc<View>>>,
+    questions: std::sync::Mutex<Questions>,
+    began: Instant,
 }
 
 /// The connection that looks at the catalog.
@@ -84,33 +85,28 @@ pub(super) struct Sight {
     pub(super) masks: MaskMap,
     phi: MaskMap,
     policy: Arc<Policy>,
-    keys: Arc<Keys>,
+    pub(super) keys: Arc<Keys>,
     groups: Vec<String>,
     database: String,
 }
 
-/// A sight, with the rulings and plans made on it.
+/// A sight, with the rulings made on it.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) sight: Arc<Sight>,
     verdicts: Cache<Bytes, Arc<Verdict>>,
-    plans: Cache<(Bytes, bool), Arc<Plan>>,
-}
-
-/// A plan for rows, with the RowDescription it was made from.
-#[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) rows: RowPlan,
-    pub(super) description: Bytes,
 }
 
 impl Ground {
     /// A database that has not been looked at yet.
     #[must_use]
     pub fn new(name: String, route: Arc<Route>, policy: Arc<Policy>, keys: Arc<Keys>) -> Self {
+        // Names are those of this database alone.
+        let keys = Arc::new(Keys { names: scan::Names::default(), ..Keys::clone(&keys) });
         Self {
             name,
             route,
+            drawer: Drawer::new(policy.names_from(), keys.names.clone()),
             policy,
             keys,
             looker: Mutex::new(Looker { querier: None, fingerprint: String::new(), looked: None }),
@@ -119,6 +115,8 @@ impl Ground {
             wanted: AtomicU64::new(1),
             seen: AtomicU64::new(0),
             views: RwLock::new(HashMap::new()),
+            questions: std::sync::Mutex::default(),
+            began: Instant::now(),
         }
     }
 
@@ -131,6 +129,20 @@ impl Ground {
         self.wanted.load(Ordering::Acquire) > self.seen.load(Ordering::Acquire)
     }
 
+    /// Counts a question of an identity about columns; gives those about which it was one too many.
+    pub(super) fn asked<'c>(&self, identity: &str, columns: &'c [String], question: &[u8]) -> Vec<&'c String> {
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        let budget = self.policy.budget();
+        columns.iter().filter(|column| !questions.ask(budget, identity, column, question, now_ms)).collect()
+    }
+
+    /// Begins to count an identity's questions about columns anew.
+    pub(super) fn forget_asked(&self, identity: &str, columns: &[String]) {
+        let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
+        columns.iter().for_each(|column| questions.forget(identity, column));
+    }
+
     /// What these groups may see now. `anew` asks for a fresh look: the session begins, or its search path has moved.
     ///
     /// # Errors
@@ -138,6 +150,7 @@ impl Ground {
     pub(super) async fn view(&self, groups: &[String], known: Option<&Arc<View>>, anew: bool) -> Result<Arc<View>, LookFault> {
         if self.policy.needs_catalog() {
             self.look(if anew { UNCHECKED_ANEW_MAX } else { UNCHECKED_MAX }).await?;
+            self.drawer.keep_fresh(&self.route, &self.name).await;
         }
         let version = self.version.load(Ordering::Acquire);
         if let Some(view) = known
@@ -163,15 +176,15 @@ impl Ground {
             return Arc::clone(view);
         }
         let sight = Sight {
-            masks: MaskMap::resolve(&catalog, &self.policy.masks_for(groups)),
-            phi: MaskMap::resolve(&catalog, &self.policy.phi()),
+            masks: MaskMap::resolve(&catalog, &self.policy.masks_for(groups), self.policy.known_functions()),
+            phi: MaskMap::resolve(&catalog, &self.policy.phi(), self.policy.known_functions()),
             catalog,
             policy: Arc::clone(&self.policy),
             keys: Arc::clone(&self.keys),
             groups: groups.to_vec(),
             database: self.name.clone(),
         };
-        let view = Arc::new(View { sight: Arc::new(sight), verdicts: Cache::new(VERDICTS_MAX), plans: Cache::new(PLANS_MAX) });
+        let view = Arc::new(View { sight: Arc::new(sight), verdicts: Cache::new(VERDICTS_MAX) });
         views.insert(groups.to_vec(), Arc::clone(&view));
         view
     }
@@ -275,22 +288,5 @@ impl View {
         let subject = Subject { identity, groups: &sight.groups, database: &sight.database };
         let decision = sight.policy.decide(&analysis, &subject, &sight.masks, &sight.phi);
         Verdict::new(text, analysis, decision, Arc::clone(sight))
-    }
-
-    /// The plan for rows of this description, on the sight that their statement was ruled upon.
-    pub(super) fn plan(&self, sight: &Sight, frame: &Frame, touched: bool) -> Result<Arc<Plan>, Malformed> {
-        let same = std::ptr::eq(sight, Arc::as_ptr(&self.sight));
-        let key = (frame.bytes().clone(), touched);
-        if same && let Some(plan) = self.plans.get(&key) {
-            return Ok(plan);
-        }
-        let description = RowDescription::read(frame)?;
-        let rows = RowPlan::new(&description, &sight.masks, touched, &sight.catalog, &sight.keys);
-        // A copy: the frame shares memory with everything that was read along with it.
-        let plan = Arc::new(Plan { rows, description: Bytes::copy_from_slice(frame.bytes()) });
-        if same {
-            self.plans.insert((plan.description.clone(), touched), Arc::clone(&plan));
-        }
-        Ok(plan)
     }
 }

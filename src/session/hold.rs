@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 
 use super::End;
 use super::cancels::Done;
@@ -142,6 +143,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             }
             Verdict::Approved { .. } => {
                 hold.ruling.permit();
+                self.forget_questions(&hold.ruling);
                 self.forward(hold.ruling, hold.number);
                 return self.dispatch();
             }
@@ -156,8 +158,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     pub(super) fn cancel(&mut self, done: Done) -> Result<(), End> {
         match self.withdraw()? {
             Some(hold) => self.turn_down(&hold, &Fault::Cancelled),
+            // Nothing runs that could be cancelled.
+            None if self.flow.is_quiet() => Ok(()),
             None => {
-                self.house.cancel_upstream(&self.ground, self.upstream_key.clone(), done);
+                let (sending, sent) = oneshot::channel();
+                self.cancel_sent = Some(sent);
+                self.house.cancel_upstream(&self.ground, self.upstream_key.clone(), (done, sending));
                 Ok(())
             }
         }

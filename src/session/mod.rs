@@ -2,25 +2,33 @@
 
 #[cfg(test)]
 mod allocations;
+mod budget;
 mod cancels;
 mod catalog;
+mod copy;
+mod dictionary;
 mod fault;
 mod ground;
 mod hold;
 mod meter;
 mod minutes;
 mod names;
+mod notice;
 mod outbox;
+mod plan;
 mod recording;
 mod relay;
 mod rule;
 mod ruling;
+mod tidings;
 
 pub use cancels::Cancels;
 use cancels::{CANCELS_MAX, Done, Registered};
+pub use catalog::fetch as fetch_catalog;
 pub use ground::{Ground, LookFault};
 pub use minutes::Minutes;
 pub use recording::now_us;
+pub use tidings::Tidings;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,13 +63,18 @@ pub struct House {
     pub minutes: Minutes,
     /// Keys by which sessions can be cancelled.
     pub cancels: Cancels,
+    /// What sessions have sent to listeners.
+    pub tidings: Tidings,
     /// False: replies are not recorded.
     pub replies: bool,
+    /// False: clients are not told which columns could not be traced.
+    pub notices: bool,
 }
 
 impl House {
-    /// Asks the database to cancel what a session is doing there. The session does not wait for it, the client that asked does.
-    fn cancel_upstream(&self, ground: &Arc<Ground>, key: Option<CancelKey>, done: Done) {
+    /// Asks the database to cancel what a session is doing there. `done` is dropped when that has had its effect: the client that
+    /// asked waits for it, and the session sends nothing new before.
+    fn cancel_upstream(&self, ground: &Arc<Ground>, key: Option<CancelKey>, done: (Done, Done)) {
         let Some(key) = key else { return };
         let ground = Arc::clone(ground);
         tokio::spawn(async move {

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::ground::Plan;
+use super::plan::Plan;
 use super::ruling::Ruling;
 use crate::flow::Ended;
 use crate::ledger::{ColumnSeen, Event, ExecutionEvent, Parameter, ReplyEvent, StatementEvent};
@@ -183,7 +183,7 @@ impl Recording {
         if self.reply.bytes >= PART_BYTES { self.part(false, ReplyEnd::default()) } else { Ok(()) }
     }
 
-    /// Before the first rows of an execution: what they are, and how each column was judged.
+    /// Before the description of rows, or the first of them: what they are, and how each column was judged.
     pub(super) fn rows_begin(&mut self, number: u64, ruling: Option<&Ruling>, plan: Option<&Plan>) -> Result<(), LogFailed> {
         if !self.replies || (self.reply.number == number && self.reply.described) {
             return Ok(());

@@ -10,16 +10,21 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
 
 use super::cancels::Done;
+use super::copy::{self, Copying, Data};
 use super::fault::Fault;
-use super::ground::{Ground, Plan, View};
+use super::ground::{Ground, View};
 use super::hold::Hold;
 use super::meter::Meter;
 use super::names::Names;
+use super::notice::Noticed;
 use super::outbox::Outbox;
+use super::plan::Plan;
 use super::recording::{Recording, Released};
 use super::ruling::Ruling;
+use super::tidings::Circle;
 use super::{End, House, Signal};
 use crate::flow::{self, Flow, Next, Output, ToClient, Violation};
 use crate::ledger::SessionId;
@@ -78,7 +83,15 @@ pub(super) struct Relay<C, S> {
     leaving: Option<End>,
     /// The server has said something fatal: it will close, and no word of ours is to follow.
     last_word: bool,
+    /// The plan that the RowDescription on its way to the client stands for.
+    described: Option<Arc<Plan>>,
+    /// The notification on its way to the client, and whether this process knows its sender and payload.
+    tiding: Option<bool>,
+    pub(super) noticed: Noticed,
+    /// Dropped by the task that asks the server to cancel, when it has.
+    pub(super) cancel_sent: Option<oneshot::Receiver<()>>,
     masked_rows: BytesMut,
+    copying: Copying,
     client_read_bytes: usize,
     server_read_bytes: usize,
     pub(super) out: Vec<Output<Ruling, Plan>>,
@@ -93,6 +106,7 @@ enum Woken {
     Logged,
     Answered(crate::approval::Verdict),
     Cancel(Done),
+    CancelSent,
     Shutdown,
 }
 
@@ -152,7 +166,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             ddl_open: false,
             leaving: None,
             last_word: false,
+            described: None,
+            tiding: None,
+            noticed: Noticed::default(),
+            cancel_sent: None,
             masked_rows: BytesMut::new(),
+            copying: Copying::default(),
             client_read_bytes: SMALL_READ_BYTES,
             server_read_bytes: SMALL_READ_BYTES,
             out: Vec::new(),
@@ -204,13 +223,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 
     fn has_said_everything(&self) -> bool {
         self.leaving != Some(End::Terminated)
+            || self.flow.is_copying_in()
             || (self.flow.is_quiet() && self.to_server.waiting_bytes() == 0 && self.to_client.waiting_bytes() == 0)
     }
 
     // ---- client -> flow -> sql -> policy -> log -> database
 
     async fn client_pieces(&mut self) -> Result<(), End> {
-        while self.hold.is_none() && self.leaving.is_none() && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX {
+        // A cancel request on its way hits whatever runs when it arrives: nothing new may run before.
+        while self.hold.is_none()
+            && self.leaving.is_none()
+            && self.cancel_sent.is_none()
+            && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
+        {
             let frame = match self.waiting.take() {
                 Some(frame) if self.flow.is_quiet() || self.flow.is_copying_in() => frame,
                 Some(frame) => {
@@ -283,11 +308,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let taken = match piece {
             Piece::Frame(frame) => {
                 self.heed(&frame);
-                let view = &self.view;
+                let statement = self.flow.place();
                 let plan = |frame: &Frame, ruling: &Ruling| {
-                    view.plan(&ruling.verdict().sight, frame, ruling.touched()).map_err(Violation::Server)
+                    let plan = copy::plan(frame, ruling).unwrap_or_else(|| ruling.plan(frame, statement));
+                    plan.map_err(Violation::Server)
                 };
-                self.flow.server(frame, plan, &mut self.out)
+                let describes = frame.tag() == server_tag::ROW_DESCRIPTION;
+                let taken = self.flow.server(frame, plan, &mut self.out);
+                // The rows of a Query are described by the message that the client gets.
+                let shown = describes && matches!(self.out.last(), Some(Output::ToClient { what: ToClient::Message(_), .. }));
+                self.described = if shown { self.flow.plan().map(Arc::clone) } else { None };
+                taken
             }
             Piece::Run(run) => self.flow.rows(run, &mut self.out),
             Piece::Part(part) => self.flow.row_part(part, &mut self.out),
@@ -302,20 +333,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         self.hold.as_ref().is_some_and(Hold::is_amid_rows)
     }
 
-    /// What the server reports of its settings matters to the next text; a fatal error is its last word.
+    /// What the server reports of its settings matters to the next text; a fatal error is its last word; a notification may be one
+    /// that this process knows.
     fn heed(&mut self, frame: &Frame) {
+        self.tiding = None;
         match frame.tag() {
             server_tag::PARAMETER_STATUS => {
                 if let Ok(status) = ParameterStatus::read(frame) {
                     self.names.parameter(&status.name, &status.value);
                 }
             }
+            server_tag::NOTIFICATION_RESPONSE => self.tiding = Some(self.house.tidings.knows(self.circle(), frame)),
             server_tag::ERROR_RESPONSE => {
                 let severity = ErrorFields::find(frame, b'V').or_else(|| ErrorFields::find(frame, b'S'));
                 self.last_word |= matches!(severity, Some(b"FATAL" | b"PANIC"));
             }
             _ => {}
         }
+    }
+
+    /// Who may see what this session sends to listeners, and the other way round.
+    pub(super) fn circle(&self) -> Circle<'_> {
+        Circle { database: &self.ground.name, groups: &self.groups }
     }
 
     /// Sends what the conversation gave out on its way.
@@ -328,6 +367,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 Output::End { number, ruling, how, .. } => {
                     self.recording.ended(number, &how).map_err(|_| End::LogFailed)?;
                     self.meter.ended(number, &how);
+                    self.copying.ended();
                     self.ended(ruling.as_ref(), &how);
                 }
                 Output::Ready(status) => self.ready(status),
@@ -337,26 +377,56 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         Ok(())
     }
 
+    /// What the server may say where it speaks for a ruling, or for none. A notification is of whoever sent it.
+    fn exposure(&mut self, ruling: Option<&Ruling>) -> Exposure {
+        let veiled = !self.view.sight.masks.is_empty();
+        match (self.tiding.take(), ruling) {
+            (Some(known), _) if veiled && !known => Exposure::Touched,
+            (Some(_), _) => Exposure::Clear,
+            (None, Some(ruling)) => ruling.exposure(),
+            (None, None) if veiled => Exposure::Touched,
+            (None, None) => Exposure::Clear,
+        }
+    }
+
     fn show(&mut self, number: u64, ruling: Option<&Ruling>, what: ToClient<Plan>) -> Result<(), End> {
-        let exposure = match ruling {
-            Some(ruling) => ruling.exposure(),
-            None if self.view.sight.masks.is_empty() => Exposure::Clear,
-            None => Exposure::Touched,
-        };
+        let exposure = self.exposure(ruling);
         let unmaskable = |_| End::Unmaskable;
+        if let Some(plan) = self.described.take() {
+            self.recording.rows_begin(number, ruling, Some(&plan)).map_err(|_| End::LogFailed)?;
+        }
         let (masked, released) = match what {
             ToClient::Message(frame) => (mask::message(frame, exposure), Released::Message),
             ToClient::Own(bytes) => (mask::own(bytes), Released::Message),
             ToClient::Rows(run, plan) => return self.show_rows(number, ruling, run, plan.as_deref()),
             ToClient::RowPart(part, plan) => {
+                self.notice(number, ruling, plan.as_deref())?;
                 let clear = RowPlan::clear();
                 let plan = plan.as_ref().map_or(&clear, |plan| &plan.rows);
                 (plan.part(part).map_err(unmaskable)?, Released::Bulk { rows: 0 })
             }
-            ToClient::Copy(run) => (mask::copy(run, exposure).map_err(unmaskable)?, Released::Bulk { rows: 0 }),
-            ToClient::CopyPart(part) => (mask::copy_part(part, exposure).map_err(unmaskable)?, Released::Bulk { rows: 0 }),
+            ToClient::CopyBegins(frame, plan) => {
+                self.copying.begin(number, ruling, plan.as_deref(), &frame).map_err(unmaskable)?;
+                (mask::message(frame, exposure), Released::Message)
+            }
+            ToClient::CopyEnds(frame) => {
+                self.copying.end().map_err(unmaskable)?;
+                (mask::message(frame, exposure), Released::Message)
+            }
+            ToClient::Copy(run) => (self.copied(Data::Run(run), exposure)?, Released::Bulk { rows: 0 }),
+            ToClient::CopyPart(part) => (self.copied(Data::Part(part), exposure)?, Released::Bulk { rows: 0 }),
         };
         self.release(number, ruling, masked, released)
+    }
+
+    fn copied(&mut self, data: Data, exposure: Exposure) -> Result<Masked<Bytes>, End> {
+        let masked = match self.copying.data(data) {
+            Ok(Err(Data::Run(run))) => mask::copy(run, exposure),
+            Ok(Err(Data::Part(part))) => mask::copy_part(part, exposure),
+            Ok(Ok(masked)) => Ok(masked),
+            Err(fault) => Err(fault),
+        };
+        masked.map_err(|_| End::Unmaskable)
     }
 
     fn show_rows(
@@ -367,6 +437,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         plan: Option<&Plan>,
     ) -> Result<(), End> {
         let rows = run.rows();
+        self.notice(number, ruling, plan)?;
         self.recording.rows_begin(number, ruling, plan).map_err(|_| End::LogFailed)?;
         let masked = match plan {
             Some(plan) => plan.rows.rows(run, &mut self.masked_rows),
@@ -377,7 +448,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     }
 
     /// The log first, then the client.
-    fn release(&mut self, number: u64, ruling: Option<&Ruling>, masked: Masked<Bytes>, what: Released) -> Result<(), End> {
+    pub(super) fn release(
+        &mut self,
+        number: u64,
+        ruling: Option<&Ruling>,
+        masked: Masked<Bytes>,
+        what: Released,
+    ) -> Result<(), End> {
         if masked.get().is_empty() {
             return Ok(());
         }
@@ -420,7 +497,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let durable = self.recording.durable();
         let read_client = self.leaving.is_none()
             && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
-            && (self.hold.is_none() && self.waiting.is_none() || self.from_client.buffer().len() < AHEAD_BYTES_MAX);
+            && (self.hold.is_none() && self.waiting.is_none() && self.cancel_sent.is_none()
+                || self.from_client.buffer().len() < AHEAD_BYTES_MAX);
         let read_server = self.to_client.waiting_bytes() < BACKLOG_BYTES_MAX && !self.is_stopped();
         let awaited = [self.to_client.awaited(durable), self.to_server.awaited(durable), self.recording.held_back()];
         let awaited = awaited.into_iter().flatten().min();
@@ -428,7 +506,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let flowing = self.leaving.is_none()
             && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
             && self.to_client.waiting_bytes() < BACKLOG_BYTES_MAX;
-        let Self { client, server, from_client, from_server, to_client, to_server, recording, hold, .. } = self;
+        let Self { client, server, from_client, from_server, to_client, to_server, recording, hold, cancel_sent, .. } = self;
         let ask = from_client.lacking_bytes().clamp(self.client_read_bytes, READ_BYTES * 16);
         let serve = from_server.lacking_bytes().clamp(self.server_read_bytes, READ_BYTES * 16);
         tokio::select! {
@@ -448,6 +526,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 Err(_) => Err(End::LogFailed),
             },
             verdict = Hold::answer(hold), if hold.as_ref().is_some_and(Hold::is_asked) => Ok(Woken::Answered(verdict)),
+            () = gone(cancel_sent) => Ok(Woken::CancelSent),
             signal = signals.next() => Ok(match signal {
                 Signal::Cancel(done) => Woken::Cancel(done),
                 Signal::Shutdown => Woken::Shutdown,
@@ -479,6 +558,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             Woken::ClientRead(_) | Woken::ServerRead(_) | Woken::Wrote | Woken::Logged => Ok(()),
             Woken::Answered(verdict) => self.answered(verdict),
             Woken::Cancel(done) => self.cancel(done),
+            Woken::CancelSent => {
+                self.cancel_sent = None;
+                Ok(())
+            }
             Woken::Shutdown => Ok(()),
         }
     }
@@ -532,6 +615,16 @@ async fn door<T: AsyncRead + AsyncWrite + Unpin>(
         }
     })
     .await
+}
+
+/// Waits until the task that asks the server to cancel is done; for ever where there is none. Cancel safe.
+async fn gone(sent: &mut Option<oneshot::Receiver<()>>) {
+    match sent {
+        Some(sent) => {
+            let _ = sent.await;
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// How much is read next from a socket that has just given so many bytes.

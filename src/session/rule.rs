@@ -24,7 +24,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             Ok(view) => self.view = view,
             Err(fault) => return self.unread(&fault),
         }
-        if self.is_of_views(&asked) {
+        if self.is_of_definitions(&asked) {
             match self.ground.view_now(&self.groups, &self.view).await {
                 Ok(view) => self.view = view,
                 Err(fault) => return self.unread(&fault),
@@ -45,8 +45,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         Ok(())
     }
 
-    /// True if masks apply and a view is read: another session can redefine one in place, so the catalog must be of this moment.
-    fn is_of_views(&self, asked: &Asked<Ruling>) -> bool {
+    /// True if masks apply and a view is read or a function is called that was followed: another session can redefine one in place, so
+    /// the catalog must be of this moment.
+    fn is_of_definitions(&self, asked: &Asked<Ruling>) -> bool {
         if self.view.sight.masks.is_empty() {
             return false;
         }
@@ -56,11 +57,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             Asked::Bind(_, Some(ruling)) => self.current(ruling.verdict()),
             Asked::Bind(_, None) | Asked::Execute(..) | Asked::FunctionCall => return false,
         };
-        verdict.reads_views()
+        verdict.reads_definitions()
     }
 
     fn rule_query(&mut self, text: &Bytes) -> Result<(), End> {
-        let verdict = self.view.verdict(text, &self.identity, &self.names);
+        let verdict = self.counted(self.view.verdict(text, &self.identity, &self.names), None);
         let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
         let doubted = self.names.code_ran && verdict.uses_names();
         let ruling = Ruling::statement(verdict, number, doubted);
@@ -95,6 +96,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 Ruling::statement(verdict, number, self.names.code_ran)
             }
         };
+        let ruling = self.counted_portal(ruling);
         let due = ruling.is_due(Gate::Execute);
         let outcome = if due { ruling.verdict().decision.outcome.clone() } else { Outcome::Forward };
         let number =
@@ -123,8 +125,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     fn by_name(&mut self, name: &Bytes, statement: bool) -> Result<(Arc<Verdict>, u64), End> {
         let spelled = String::from_utf8_lossy(name);
         let known = if statement { self.names.prepared(&spelled) } else { self.names.cursor(&spelled) };
-        let known = if known.is_empty() { vec![Facts::unknown(UnknownReason::Name)] } else { known };
-        let verdict = Arc::new(self.view.decide(Bytes::new(), Analysis { statements: known }, &self.identity));
+        let elsewhere = if statement { Verb::Unknown } else { Verb::Cursor };
+        let unread = || Facts { verb: elsewhere, ..Facts::unknown(UnknownReason::Name) };
+        let known = if known.is_empty() { vec![unread()] } else { known };
+        let verdict = Arc::new(self.view.decide(Bytes::new(), Analysis { statements: known }, &self.identity).on_name());
         let number = self.recording.statement(&verdict, name, true).map_err(|_| End::LogFailed)?;
         Ok((verdict, number))
     }
@@ -155,8 +159,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// The statement goes to the server, now that its entry goes before it.
     pub(super) fn forward(&mut self, ruling: Ruling, number: u64) {
         let verdict = ruling.verdict();
+        if super::copy::is_unfollowed(verdict, &self.names) {
+            self.flow.refuse(Fault::Uncopied.error(), number, &mut self.out);
+            return;
+        }
         for facts in &verdict.analysis.statements {
             self.names.forwarded(facts, verdict.decision.calls_unknown);
+        }
+        if let Some(key) = &self.upstream_key {
+            self.house.tidings.sent(self.circle(), key.process, &ruling);
         }
         self.recording.forwarded(number);
         self.flow.forward(ruling, number, &mut self.out);

@@ -8,11 +8,12 @@ use bytes::Bytes;
 
 use super::ground::Sight;
 use super::meter::Count;
+use super::plan::{Place, Plan, Plans};
 use crate::flow;
 use crate::mask::Exposure;
 use crate::policy::{Decision, Gate, Outcome};
-use crate::sql::{Analysis, RelationKind, Shift, UnknownReason, Verb};
-use crate::wire;
+use crate::sql::{Analysis, Facts, RelationKind, ResultColumn, Shift, UnknownReason, Verb};
+use crate::wire::{self, Frame, Malformed};
 
 /// Facts of a text and the decision on it; shared by every session that says the same text on the same ground.
 #[derive(Debug)]
@@ -26,6 +27,11 @@ pub(super) struct Verdict {
     /// Every relation, as the log spells it.
     pub(super) relations: Vec<String>,
     bars: bool,
+    /// True if its statements are all that one name may stand for, of which one is run.
+    candidates: bool,
+    plans: Plans,
+    /// The text of the query of a COPY that is described before it runs.
+    pub(super) copied: Option<Bytes>,
 }
 
 impl Verdict {
@@ -39,7 +45,47 @@ impl Verdict {
         let verbs = verbs.map(|verb| verb.name().to_owned()).collect::<BTreeSet<_>>().into_iter().collect();
         let named = analysis.statements.iter().flat_map(|facts| facts.reads.iter().chain(&facts.writes));
         let relations = named.flat_map(|name| sight.spelled(name)).collect::<BTreeSet<_>>().into_iter().collect();
-        Self { text, analysis, decision, sight, verbs, relations, bars }
+        let plans = Plans::default();
+        let mut verdict =
+            Self { text, analysis, decision, sight, verbs, relations, bars, candidates: false, plans, copied: None };
+        verdict.copied = super::copy::query(&verdict);
+        verdict
+    }
+
+    /// The verdict on a name, by the facts of all that it may stand for.
+    pub(super) fn on_name(self) -> Self {
+        Self { candidates: true, ..self }
+    }
+
+    /// The verdict on the same text under another decision.
+    pub(super) fn under(&self, decision: Decision) -> Self {
+        let (text, sight) = (self.text.clone(), Arc::clone(&self.sight));
+        Self { candidates: self.candidates, ..Self::new(text, self.analysis.clone(), decision, sight) }
+    }
+
+    /// The plan for rows of this description. `doubted`: they may be of another text than this one.
+    pub(super) fn plan(&self, frame: &Frame, statement: Option<usize>, doubted: bool) -> Result<Arc<Plan>, Malformed> {
+        let place = Place { statement: statement.filter(|_| !doubted), touched: doubted || self.decision.touches_masked };
+        let columns = place.statement.and_then(|statement| self.columns(statement));
+        self.plans.plan(&self.sight, frame, place, columns)
+    }
+
+    /// What the text says of the columns of one of its statements.
+    fn columns(&self, statement: usize) -> Option<&[ResultColumn]> {
+        let statements = &self.analysis.statements;
+        if !self.candidates {
+            return self.columns_of(statements.get(statement)?);
+        }
+        let (first, others) = statements.split_first()?;
+        let columns = self.columns_of(first)?;
+        others.iter().all(|other| self.columns_of(other) == Some(columns)).then_some(columns)
+    }
+
+    /// What the facts say of columns, unless a rewrite rule may give other rows in their place.
+    fn columns_of<'f>(&self, facts: &'f Facts) -> Option<&'f [ResultColumn]> {
+        let ruled = |oid| self.sight.catalog.relations.get(oid).is_none_or(|known| !known.depends.is_empty());
+        let rewritten = facts.writes.iter().any(|name| name.oids.iter().any(ruled));
+        facts.columns.as_deref().filter(|_| !rewritten)
     }
 
     /// True if the text names prepared statements or cursors.
@@ -57,11 +103,14 @@ impl Verdict {
         self.analysis.statements.iter().any(|facts| facts.unknown == Some(UnknownReason::Syntax))
     }
 
-    /// True if a view is read.
-    pub(super) fn reads_views(&self) -> bool {
-        let is_view = |oid| self.sight.catalog.relations.get(oid).is_some_and(|known| known.kind == RelationKind::View);
+    /// True if a view is read, or a function is called whose body was.
+    pub(super) fn reads_definitions(&self) -> bool {
+        let catalog = &self.sight.catalog;
+        let is_view = |oid| catalog.relations.get(oid).is_some_and(|known| known.kind == RelationKind::View);
+        let is_read = |name| catalog.functions.get(name).is_some_and(|known| known.iter().any(|known| known.body.is_some()));
         let mut names = self.analysis.statements.iter().flat_map(|facts| facts.reads.iter().chain(&facts.writes));
-        names.any(|name| name.oids.iter().any(is_view))
+        let mut functions = self.analysis.statements.iter().flat_map(|facts| &facts.functions);
+        names.any(|name| name.oids.iter().any(is_view)) || functions.any(|function| !function.builtin && is_read(&function.name))
     }
 
     /// True if the ruling on this text can be shared between sessions: it names nothing that only one session knows.
@@ -103,6 +152,13 @@ impl Ruling {
             permitted: AtomicBool::new(false),
             count: Arc::default(),
         }))
+    }
+
+    /// The same statement or portal under another verdict, which a person has not seen yet.
+    pub(super) fn under(&self, verdict: Arc<Verdict>) -> Self {
+        let inner = &*self.0;
+        let (number, bind, count) = (inner.number, inner.bind.clone(), Arc::clone(&inner.count));
+        Self(Arc::new(Inner { verdict, number, bind, doubted: inner.doubted, permitted: AtomicBool::new(false), count }))
     }
 
     pub(super) fn verdict(&self) -> &Arc<Verdict> {
@@ -151,6 +207,11 @@ impl Ruling {
         }
     }
 
+    /// The plan for rows of this description.
+    pub(super) fn plan(&self, frame: &Frame, statement: Option<usize>) -> Result<Arc<Plan>, Malformed> {
+        self.verdict().plan(frame, statement, self.0.doubted)
+    }
+
     /// True if columns without an origin may hold what is masked.
     pub(super) fn touched(&self) -> bool {
         self.0.doubted || self.verdict().decision.touches_masked
@@ -171,6 +232,10 @@ impl flow::Ruling for Ruling {
         let reads = |verb: &Verb| matches!(verb, Verb::Select | Verb::CopyOut | Verb::Cursor);
         let verbs = verdict.analysis.statements.iter().all(|facts| facts.verbs.iter().all(reads));
         verbs && !verdict.bars && !verdict.decision.calls_unknown
+    }
+
+    fn copied(&self) -> Option<Bytes> {
+        self.verdict().copied.clone()
     }
 
     fn renames(&self, name: &[u8]) -> bool {

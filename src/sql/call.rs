@@ -5,7 +5,7 @@ use super::facts::UnknownReason;
 use super::lex::{Kind, Token};
 use super::query;
 use super::reader::{Read, Reader};
-use super::tree::{Call, Expr, Name, TypeName, Value};
+use super::tree::{Call, Expr, Name, Role, TypeName, Value};
 
 /// What begins with a word.
 pub(super) fn named(reader: &mut Reader<'_>) -> Read<Expr> {
@@ -35,7 +35,7 @@ pub(super) fn named(reader: &mut Reader<'_>) -> Read<Expr> {
     }
     if reader.peek(0).is_some_and(Token::is_text) {
         let value = text(reader)?;
-        let cast = TypeName { name, array: false };
+        let cast = TypeName { name, array: false, sized: false };
         return Ok(Expr::Cast(Box::new(Expr::Value(value)), vec![cast]));
     }
     if !column {
@@ -45,7 +45,7 @@ pub(super) fn named(reader: &mut Reader<'_>) -> Read<Expr> {
 }
 
 fn syntax(name: Name, args: Vec<Expr>) -> Expr {
-    Expr::Call(Box::new(Call { name, syntax: true, proper: args.len(), args }))
+    Expr::Call(Box::new(Call::plain(name, true, args)))
 }
 
 /// Expressions that a keyword begins.
@@ -271,19 +271,20 @@ fn call(reader: &mut Reader<'_>, name: Name) -> Read<Expr> {
         reader.need_sign("(")?;
         reader.need("order")?;
         reader.need("by")?;
-        call.args.append(&mut query::order(reader)?);
+        add(&mut call, Role::Within, query::order(reader)?);
         reader.need_sign(")")?;
     }
     if reader.is("filter") && reader.sign_at(1, "(") {
         reader.at += 2;
         reader.need("where")?;
-        call.args.push(expr(reader)?);
+        let condition = expr(reader)?;
+        add(&mut call, Role::Filter, vec![condition]);
         reader.need_sign(")")?;
     }
     let _ = reader.eat_all(&["respect", "nulls"]) || reader.eat_all(&["ignore", "nulls"]);
     if reader.eat("over") {
         if reader.sign("(") {
-            call.args.append(&mut query::window(reader)?);
+            query::window(reader)?.into_iter().for_each(|(role, key)| add(&mut call, role, vec![key]));
         } else {
             reader.name()?;
         }
@@ -291,24 +292,31 @@ fn call(reader: &mut Reader<'_>, name: Name) -> Read<Expr> {
     parts(reader, Expr::Call(Box::new(call)))
 }
 
-fn plain_call(reader: &mut Reader<'_>, name: Name) -> Read<Call> {
-    reader.need_sign("(")?;
-    let mut args = Vec::new();
-    let _ = reader.eat("all") || reader.eat("distinct");
-    if !reader.sign(")") {
-        args = reader.list(argument)?;
-    }
-    let proper = args.len();
-    if reader.eat_all(&["order", "by"]) {
-        args.append(&mut query::order(reader)?);
-    }
-    reader.need_sign(")")?;
-    Ok(Call { name, syntax: false, args, proper })
+/// Puts in what stands behind the arguments proper.
+fn add(call: &mut Call, role: Role, list: Vec<Expr>) {
+    call.roles.extend(list.iter().map(|_| role));
+    call.args.extend(list);
 }
 
-fn argument(reader: &mut Reader<'_>) -> Read<Expr> {
+fn plain_call(reader: &mut Reader<'_>, name: Name) -> Read<Call> {
+    reader.need_sign("(")?;
+    let (mut args, mut by_name) = (Vec::new(), false);
+    let distinct = !reader.eat("all") && reader.eat("distinct");
+    if !reader.sign(")") {
+        args = reader.list(|reader| argument(reader, &mut by_name))?;
+    }
+    let mut call = Call { distinct, by_name, ..Call::plain(name, false, args) };
+    if reader.eat_all(&["order", "by"]) {
+        add(&mut call, Role::Order, query::order(reader)?);
+    }
+    reader.need_sign(")")?;
+    Ok(call)
+}
+
+fn argument(reader: &mut Reader<'_>, by_name: &mut bool) -> Read<Expr> {
     reader.eat("variadic");
     if reader.sign_at(1, ":=") || reader.sign_at(1, "=>") {
+        *by_name = true;
         reader.at += 2;
     }
     expr(reader)
@@ -319,9 +327,11 @@ fn special_call(reader: &mut Reader<'_>, name: Name) -> Read<Call> {
     let function = name.first().cloned().unwrap_or_default();
     reader.need_sign("(")?;
     let (mut args, mut keywords, mut operand) = (Vec::new(), false, true);
+    let (mut keyword, mut columns, mut orders) = (None, Vec::new(), Vec::new());
     let documents = function.starts_with("json") || function.starts_with("xml");
     if function == "extract" {
-        reader.any()?;
+        let field = reader.any()?;
+        keyword = field.name(reader.text).or_else(|| field.value(reader.text).map(|value| value.to_ascii_lowercase()));
         operand = false;
     } else if matches!(function.as_str(), "xmlelement" | "xmlpi") && reader.is("name") {
         reader.at += 2;
@@ -339,12 +349,15 @@ fn special_call(reader: &mut Reader<'_>, name: Name) -> Read<Call> {
         } else if documents && reader.is("null") && reader.is_at(1, "on") {
             reader.at += 2;
         } else if documents && reader.eat("columns") {
-            column_definitions(reader, &mut args)?;
+            column_definitions(reader, &mut args, &mut columns)?;
         } else if word_between(reader, documents, operand) {
             (keywords, operand) = (true, true);
+            if reader.is_any(&["both", "leading", "trailing"]) {
+                keyword = reader.peek(0).and_then(|token| token.name(reader.text));
+            }
             reader.at += 1;
         } else if reader.eat_all(&["order", "by"]) {
-            args.append(&mut query::order(reader)?);
+            orders.append(&mut query::order(reader)?);
         } else {
             args.push(if documents || !matches!(function.as_str(), "substring" | "position") {
                 expr(reader)?
@@ -356,13 +369,22 @@ fn special_call(reader: &mut Reader<'_>, name: Name) -> Read<Call> {
     }
     reader.need_sign(")")?;
     let syntax = keywords || !matches!(function.as_str(), "substring" | "overlay");
-    Ok(Call { name, syntax, proper: args.len(), args })
+    let mut call = Call { keyword, columns, ..Call::plain(name, syntax, args) };
+    add(&mut call, Role::Order, orders);
+    Ok(call)
 }
 
 /// COLUMNS of XMLTABLE and JSON_TABLE, up to the parenthesis that ends the call: only their expressions matter.
-fn column_definitions(reader: &mut Reader<'_>, args: &mut Vec<Expr>) -> Read<()> {
-    let mut open = 0_usize;
+fn column_definitions(reader: &mut Reader<'_>, args: &mut Vec<Expr>, columns: &mut Vec<String>) -> Read<()> {
+    let (mut open, mut first, mut nested) = (0_usize, true, 0_usize);
     while open > 0 || !reader.sign(")") {
+        if open == nested && std::mem::take(&mut first) {
+            if reader.is("nested") && (reader.is_at(1, "path") || reader.peek(1).is_some_and(Token::is_text)) {
+                nested += 1;
+            } else if let Some(name) = reader.peek(0).and_then(|token| token.name(reader.text)) {
+                columns.push(name);
+            }
+        }
         if column_option(reader) && !reader.sign(",") && !reader.sign(")") {
             args.push(expr(reader)?);
             continue;
@@ -373,8 +395,12 @@ fn column_definitions(reader: &mut Reader<'_>, args: &mut Vec<Expr>) -> Read<()>
                 return Err(UnknownReason::Syntax);
             }
             open += 1;
+            first = open == nested;
         } else if token.sign(reader.text, ")") {
             open = open.saturating_sub(1);
+            nested = nested.min(open);
+        } else if token.sign(reader.text, ",") {
+            first = open == nested;
         }
     }
     Ok(())

@@ -178,13 +178,30 @@ pub struct Catalog {
     pub conversions: HashMap<String, Vec<(String, String)>>,
     /// What columns were called when they were first seen, as `schema.table.column`, where that has changed: a mask follows its
     /// column when the column, its table or its schema is renamed.
-    #[serde(default)]
+    #[serde(default, with = "listed")]
     pub former: HashMap<(Oid, i16), String>,
     /// Columns of the rows that functions of `pg_catalog` give (their OUT arguments), by the function's name; several where overloads
     /// differ. A function that is not in it gives a single value.
     #[serde(default)]
     pub rows: HashMap<String, Vec<Vec<String>>>,
     by_name: HashMap<String, Vec<Oid>>,
+}
+
+/// A map whose keys are no text, as a list of its entries, so that any format can hold it.
+mod listed {
+    use std::collections::{BTreeMap, HashMap};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    type Columns = HashMap<(super::Oid, i16), String>;
+
+    pub(super) fn serialize<S: Serializer>(map: &Columns, to: S) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<BTreeMap<_, _>>().into_iter().collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Columns, D::Error> {
+        Ok(Vec::deserialize(from)?.into_iter().collect())
+    }
 }
 
 impl Catalog {

@@ -2,7 +2,7 @@
 
 use super::facts::UnknownReason;
 use super::reader::{Read, Reader};
-use super::tree::{Assignment, Change, Expr, Insert, Mass, Merge, When, With};
+use super::tree::{Assignment, Change, Insert, Mass, Merge, Returning, When, With};
 use super::{expr, query};
 
 /// A query or a change of data with its WITH.
@@ -22,15 +22,31 @@ pub(super) fn change(reader: &mut Reader<'_>) -> Read<Change> {
     })
 }
 
-fn returning(reader: &mut Reader<'_>) -> Read<Vec<Expr>> {
+fn returning(reader: &mut Reader<'_>) -> Read<Returning> {
+    let mut returning = Returning::default();
     if !reader.eat("returning") {
-        return Ok(Vec::new());
+        return Ok(returning);
     }
     if reader.is("with") && reader.sign_at(1, "(") {
-        reader.at += 1;
-        reader.skip_parens()?;
+        reader.at += 2;
+        reader.list(|reader| {
+            let old = reader.eat("old");
+            if !old {
+                reader.need("new")?;
+            }
+            reader.need("as")?;
+            let name = Some(reader.name()?);
+            if old {
+                returning.old = name;
+            } else {
+                returning.new = name;
+            }
+            Ok(())
+        })?;
+        reader.need_sign(")")?;
     }
-    Ok(reader.list(query::item)?.into_iter().map(|(value, _)| value).collect())
+    returning.items = reader.list(query::item)?;
+    Ok(returning)
 }
 
 /// Assignments of SET.
@@ -74,11 +90,11 @@ fn insert(reader: &mut Reader<'_>, with: With) -> Read<Insert> {
     reader.need("into")?;
     let mut insert = Insert { with, target: reader.qualified()?, ..Insert::default() };
     if reader.eat("as") {
-        reader.name()?;
+        insert.alias = Some(reader.name()?);
     }
     if reader.sign("(") && !reader.query_ahead() {
         reader.at += 1;
-        reader.list(assigned)?;
+        insert.columns = reader.list(assigned)?;
         reader.need_sign(")")?;
     }
     if reader.eat("overriding") {
@@ -182,14 +198,20 @@ fn when(reader: &mut Reader<'_>) -> Read<When> {
     reader.eat_all(&["by", "target"]);
     let condition = if reader.eat("and") { Some(expr::expr(reader)?) } else { None };
     reader.need("then")?;
-    let mut when = When { mass: !not || by_source, by_source, condition, set: Vec::new() };
+    let mut when = When { mass: !not || by_source, by_source, condition, set: Vec::new(), columns: Vec::new() };
     if reader.eat_all(&["do", "nothing"]) {
         when.mass = false;
     } else if reader.eat("update") {
         reader.need("set")?;
         when.set = assignments(reader)?;
     } else if reader.eat("insert") {
-        reader.columns()?;
+        when.columns = if reader.eat_sign("(") {
+            let columns = reader.list(assigned)?;
+            reader.need_sign(")")?;
+            columns
+        } else {
+            Vec::new()
+        };
         if reader.eat("overriding") {
             reader.any()?;
             reader.need("value")?;

@@ -1,5 +1,7 @@
 //! How COPY TO writes rows.
 
+use super::lex;
+
 /// The layout of the rows of a COPY (PostgreSQL's documentation of COPY, "File Formats").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -38,4 +40,27 @@ impl CopyFormat {
         let (delimiter, null) = if layout == CopyLayout::Csv { (b',', "") } else { (b'\t', "\\N") };
         Self { layout, delimiter, null: null.to_owned(), quote: b'"', escape: b'"', header: false, other: false }
     }
+}
+
+/// The query in a COPY of a query, with blanks in place of what stands before it, so that places in it are places in the whole
+/// text. `None` if the text is not one such COPY, or is not UTF-8.
+#[must_use]
+pub fn copied(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text).ok()?;
+    let tokens = lex::tokens(text).ok()?;
+    let [copy, open, rest @ ..] = tokens.as_slice() else { return None };
+    if !copy.is(text, "copy") || !open.sign(text, "(") {
+        return None;
+    }
+    let mut depth = 1_usize;
+    let close = rest.iter().find(|token| {
+        if token.sign(text, "(") {
+            depth += 1;
+        } else if token.sign(text, ")") {
+            depth -= 1;
+        }
+        depth == 0
+    })?;
+    let before = text.get(..open.end)?.chars().count();
+    Some(" ".repeat(before) + text.get(open.end..close.start)?)
 }

@@ -5,12 +5,16 @@ use super::lex::{Kind, Token};
 use super::names;
 use super::query;
 use super::reader::{Read, Reader};
-use super::statement::{Course, execute, skip};
+use super::statement::{Course, execute, followed, skip};
+use super::trace::Traced;
 use super::tree::{Change, Into, Name};
 use super::walk::Walk;
 
 /// Kinds of object whose names stand in the catalog's list of relations.
 const RELATIONS: [&str; 6] = ["table", "view", "sequence", "index", "materialized", "foreign"];
+
+/// Words of a list of columns that bring in expressions, other tables or their values.
+const CODE: [&str; 9] = ["check", "generated", "references", "like", "exclude", "inherits", "using", "collate", "with"];
 
 /// Reads what follows the first word.
 pub(super) fn read(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Facts> {
@@ -121,6 +125,8 @@ fn relation(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, view:
     let mut facts = Facts::of(Verb::Create);
     if view {
         facts = view_facts(course, reader)?;
+    } else {
+        facts.plain_table = is_plain(reader);
     }
     facts.target_temporary = made.temporary;
     // What is deleted from a view is deleted from what it shows: to change one is not the session's own business.
@@ -129,6 +135,30 @@ fn relation(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, view:
     }
     facts.writes.push(made);
     Ok(facts)
+}
+
+/// True if what follows is a list of columns with types and keys and no more: nothing of it can run code or reach another table.
+fn is_plain(reader: &Reader<'_>) -> bool {
+    let tokens = reader.tokens.get(reader.at..).unwrap_or_default();
+    let word = |token: &Token| CODE.iter().any(|word| token.is(reader.text, word));
+    let calls =
+        tokens.windows(2).any(|pair| matches!(pair, [one, other] if one.is(reader.text, "default") && !is_constant(other)));
+    let mut open = 0_usize;
+    for (at, token) in tokens.iter().enumerate() {
+        if token.sign(reader.text, "(") {
+            open += 1;
+        } else if token.sign(reader.text, ")") {
+            open = open.saturating_sub(1);
+        }
+        if word(token) || token.kind == Kind::Operator || open == 0 && at + 1 < tokens.len() {
+            return false;
+        }
+    }
+    !calls && open == 0 && tokens.len() > 1
+}
+
+fn is_constant(token: &Token) -> bool {
+    matches!(token.kind, Kind::Number | Kind::Text)
 }
 
 /// The relations a view reads.
@@ -146,9 +176,12 @@ fn view_facts(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     read_whole(reader)?;
     let mut walk = Walk::new(course.setting, &course.made);
     walk.change(&query);
+    let traced = followed(course, &mut walk, &query).made();
     walk.verbs.clear();
     walk.shifts.clear();
-    Ok(walk.facts(Verb::Create))
+    let mut facts = walk.facts(Verb::Create);
+    traced.into_facts(&mut facts);
+    Ok(facts)
 }
 
 /// What is left behind a query would be a part of it that was not read.
@@ -197,6 +230,9 @@ fn made_by_query(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, 
         facts.writes.extend(made.writes);
         facts.shifts.extend(made.shifts);
         facts.target_temporary = made.target_temporary;
+        let asks = std::mem::take(&mut facts.asks);
+        let stores = std::mem::take(&mut facts.stores);
+        Traced::of(facts.columns.take(), asks, stores).made().into_facts(&mut facts);
         facts
     } else {
         change = Change::Query(query::query(reader)?);
@@ -204,7 +240,10 @@ fn made_by_query(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, 
         read_whole(reader)?;
         walk.change(&change);
         walk.new_relation(&into);
-        walk.facts(Verb::SelectInto)
+        let traced = followed(course, &mut walk, &change).made();
+        let mut facts = walk.facts(Verb::SelectInto);
+        traced.into_facts(&mut facts);
+        facts
     };
     if fleeting {
         facts.shifts.retain(|shift| !matches!(shift, Shift::TemporaryMade(_)));

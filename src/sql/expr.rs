@@ -253,7 +253,7 @@ fn word(reader: &mut Reader<'_>, left: Expr, power: u8) -> Read<(Expr, bool)> {
         return Ok((operator(reader, left, OTHER)?, true));
     }
     if power <= AT && reader.is("at") && (reader.is_at(1, "time") || reader.is_at(1, "local")) {
-        let call = |args: Vec<Expr>| Call { name: vec!["timezone".to_owned()], syntax: true, proper: args.len(), args };
+        let call = |args| Call::plain(vec!["timezone".to_owned()], true, args);
         if reader.eat_all(&["at", "local"]) {
             return Ok((Expr::Call(Box::new(call(vec![left]))), true));
         }

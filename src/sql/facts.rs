@@ -234,6 +234,8 @@ pub struct FunctionName {
     pub name: String,
     /// True if it can only be an internal function of `pg_catalog`.
     pub builtin: bool,
+    /// True if every function it may be is text of the language `sql` that was read: what it does stands in the facts itself.
+    pub readable: bool,
 }
 
 /// What a statement may change of the ground that later texts stand on.
@@ -294,6 +296,8 @@ pub struct Facts {
     pub stores: Vec<Stored>,
     /// How COPY OUT writes its rows.
     pub copy: Option<CopyFormat>,
+    /// True for a CREATE TABLE of nothing but columns of types: it holds no code and takes nothing over.
+    pub plain_table: bool,
 }
 
 impl Facts {
@@ -323,6 +327,7 @@ impl Facts {
             asks: Vec::new(),
             stores: Vec::new(),
             copy: None,
+            plain_table: false,
         }
     }
 }

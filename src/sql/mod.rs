@@ -7,6 +7,7 @@ mod call;
 mod catalog;
 mod change;
 mod copy;
+mod copying;
 mod definition;
 mod expr;
 mod facts;
@@ -14,6 +15,7 @@ mod lex;
 mod lineage;
 mod moves;
 mod names;
+mod notify;
 mod query;
 mod reader;
 mod restrict;
@@ -22,13 +24,16 @@ mod statement;
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
 mod text;
+mod trace;
 mod tree;
 mod walk;
 
 pub use catalog::{Attribute, Catalog, ColumnOrigin, Function, Relation, RelationKind, TypeInfo, TypeKind, Volatility};
-pub use copy::{CopyFormat, CopyLayout};
+pub use copy::{CopyFormat, CopyLayout, copied};
 pub use facts::{Analysis, Facts, FunctionName, RelationName, Setting, Shift, UnknownReason, Verb, Where};
 pub use lineage::{Asked, JsonStep, Lineage, ResultColumn, SOURCES_MAX, Source, Step, Stored, Untraced, Use, Way};
+pub use notify::{Notification, Said, notifications};
+pub use trace::{expression, view_columns};
 
 /// The facts of every statement of a text, in order.
 ///

@@ -54,7 +54,7 @@ pub(super) fn is_excluded(name: &[String]) -> bool {
 
 /// True for a column of the source of a MERGE that takes its rows from no relation.
 pub(super) fn is_of_source(merge: &Merge, name: &[String]) -> bool {
-    let (From::Query(_, alias) | From::Functions(_, alias)) = &merge.source else { return false };
+    let (From::Query(_, alias) | From::Functions(_, alias, _)) = &merge.source else { return false };
     !is_relation(&merge.source)
         && match name {
             [column] => alias.columns.contains(column),

@@ -19,12 +19,16 @@ const SIGNS: [&str; 93] = [
 
 /// A relation by its name's parts.
 pub(super) fn relation(setting: &Setting<'_>, made: &[String], name: &[String]) -> RelationName {
+    relation_in(setting.catalog, made, name)
+}
+
+/// A relation by its name's parts; `made` are temporary relations that come first.
+pub(super) fn relation_in(catalog: &Catalog, made: &[String], name: &[String]) -> RelationName {
     let (schema, name) = match name {
         [] => (None, String::new()),
         [name] => (None, name.clone()),
         [.., schema, name] => (Some(schema.clone()), name.clone()),
     };
-    let catalog = setting.catalog;
     let temporary = match schema.as_deref() {
         None => made.contains(&name),
         Some(schema) => schema == PG_TEMP,
@@ -48,7 +52,7 @@ pub(super) fn function(catalog: &Catalog, name: &[String]) -> FunctionName {
     let internal = catalog.builtin.contains(&name);
     if let Some(schema) = schema {
         let builtin = schema == PG_CATALOG && internal;
-        return FunctionName { schema: Some(schema), name, builtin };
+        return FunctionName { schema: Some(schema), name, builtin, readable: false };
     }
     let mut schemas: Vec<&str> = known.iter().map(|function| function.schema.as_str()).collect();
     if internal {
@@ -57,14 +61,16 @@ pub(super) fn function(catalog: &Catalog, name: &[String]) -> FunctionName {
     schemas.sort_unstable();
     schemas.dedup();
     match schemas.as_slice() {
-        [only] => FunctionName { schema: Some((*only).to_owned()), builtin: *only == PG_CATALOG && internal, name },
-        _ => FunctionName { schema: None, name, builtin: false },
+        [only] => {
+            FunctionName { schema: Some((*only).to_owned()), builtin: *only == PG_CATALOG && internal, readable: false, name }
+        }
+        _ => FunctionName { schema: None, name, builtin: false, readable: false },
     }
 }
 
 /// A function that the grammar itself names.
 pub(super) fn own(name: &str) -> FunctionName {
-    FunctionName { schema: Some(PG_CATALOG.to_owned()), name: name.to_owned(), builtin: true }
+    FunctionName { schema: Some(PG_CATALOG.to_owned()), name: name.to_owned(), builtin: true, readable: false }
 }
 
 /// The functions outside `pg_catalog` that an operator may stand for.
@@ -83,10 +89,10 @@ pub(super) fn operator(catalog: &Catalog, schema: Option<&str>, sign: &str) -> V
     let mut found: Vec<FunctionName> = known
         .iter()
         .filter(|(schema, name)| !(shadowed && of_extension(catalog, schema, name)))
-        .map(|(schema, name)| FunctionName { schema: Some(schema.clone()), name: name.clone(), builtin: false })
+        .map(|(schema, name)| FunctionName { schema: Some(schema.clone()), name: name.clone(), builtin: false, readable: false })
         .collect();
     if found.is_empty() && (schema.is_some() || !SIGNS.contains(&sign)) {
-        found.push(FunctionName { schema: schema.map(str::to_owned), name: sign.to_owned(), builtin: false });
+        found.push(FunctionName { schema: schema.map(str::to_owned), name: sign.to_owned(), builtin: false, readable: false });
     }
     found
 }
@@ -101,5 +107,8 @@ fn of_extension(catalog: &Catalog, schema: &str, name: &str) -> bool {
 pub(super) fn conversions(catalog: &Catalog, name: &[String]) -> Vec<FunctionName> {
     let Some(last) = name.last() else { return Vec::new() };
     let known = catalog.conversions.get(last).map(Vec::as_slice).unwrap_or_default();
-    known.iter().map(|(schema, name)| FunctionName { schema: Some(schema.clone()), name: name.clone(), builtin: false }).collect()
+    known
+        .iter()
+        .map(|(schema, name)| FunctionName { schema: Some(schema.clone()), name: name.clone(), builtin: false, readable: false })
+        .collect()
 }

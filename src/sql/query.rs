@@ -5,7 +5,7 @@ use super::expr::{self, Paren};
 use super::facts::UnknownReason;
 use super::lex::Kind;
 use super::reader::{Read, Reader};
-use super::tree::{Alias, Arm, Cte, Expr, From, Into, Join, Query, Select, With};
+use super::tree::{Alias, Arm, Cte, Expr, From, Into, Join, Joint, Link, Query, Role, Rows, Select, Side, With};
 
 /// Most queries of one WITH.
 const CTES_MAX: usize = 1024;
@@ -48,8 +48,8 @@ pub(super) fn with(reader: &mut Reader<'_>) -> Read<With> {
         reader.need_sign("(")?;
         let body = change::change(reader)?;
         reader.need_sign(")")?;
-        search_and_cycle(reader)?;
-        Ok(Cte { name, columns, body })
+        let added = search_and_cycle(reader)?;
+        Ok(Cte { name, columns, body, added })
     })?;
     if ctes.len() > CTES_MAX {
         return Err(UnknownReason::Tokens);
@@ -58,28 +58,29 @@ pub(super) fn with(reader: &mut Reader<'_>) -> Read<With> {
 }
 
 /// SEARCH and CYCLE of a recursive query.
-fn search_and_cycle(reader: &mut Reader<'_>) -> Read<()> {
+fn search_and_cycle(reader: &mut Reader<'_>) -> Read<Vec<String>> {
+    let mut added = Vec::new();
     if reader.eat("search") {
         reader.any()?;
         reader.need("first")?;
         reader.need("by")?;
         reader.list(Reader::name)?;
         reader.need("set")?;
-        reader.name()?;
+        added.push(reader.name()?);
     }
     if reader.eat("cycle") {
         reader.list(Reader::name)?;
         reader.need("set")?;
-        reader.name()?;
+        added.push(reader.name()?);
         if reader.eat("to") {
             expr::expr(reader)?;
             reader.need("default")?;
             expr::expr(reader)?;
         }
         reader.need("using")?;
-        reader.name()?;
+        added.push(reader.name()?);
     }
-    Ok(())
+    Ok(added)
 }
 
 /// Arms and what follows them.
@@ -104,8 +105,11 @@ pub(super) fn rest(reader: &mut Reader<'_>, first: Query) -> Read<Query> {
         if plain { first } else { Query { arms: vec![Arm::Query(Box::new(first))], union: true, ..Query::default() } };
     while reader.is_any(&["union", "intersect", "except"]) {
         query.union &= reader.is("union");
+        let link = Link { except: reader.is("except"), intersect: reader.is("intersect"), all: false };
         reader.at += 1;
-        let _ = reader.eat("all") || reader.eat("distinct");
+        let all = reader.eat("all");
+        let _ = !all && reader.eat("distinct");
+        query.links.push(Link { all, ..link });
         query.arms.push(arm(reader)?);
     }
     loop {
@@ -207,6 +211,8 @@ fn select(reader: &mut Reader<'_>) -> Read<Select> {
             reader.need_sign("(")?;
             select.distinct = expr::exprs(reader)?;
             reader.need_sign(")")?;
+        } else {
+            select.unique = true;
         }
     }
     let ends = [
@@ -249,7 +255,10 @@ fn select(reader: &mut Reader<'_>) -> Read<Select> {
         reader.list(|reader| {
             reader.name()?;
             reader.need("as")?;
-            select.windows.append(&mut window(reader)?);
+            for (role, key) in window(reader)? {
+                select.roles.push(role);
+                select.windows.push(key);
+            }
             Ok(())
         })?;
     }
@@ -291,24 +300,25 @@ fn grouping(reader: &mut Reader<'_>) -> Read<Expr> {
 }
 
 /// The parenthesis of OVER and WINDOW.
-pub(super) fn window(reader: &mut Reader<'_>) -> Read<Vec<Expr>> {
+pub(super) fn window(reader: &mut Reader<'_>) -> Read<Vec<(Role, Expr)>> {
     reader.need_sign("(")?;
     let mut keys = Vec::new();
+    let mut add = |role, list: Vec<Expr>| keys.extend(list.into_iter().map(|key| (role, key)));
     if reader.is_name_at(0) && !reader.is_any(&["partition", "range", "rows", "groups"]) {
         reader.at += 1;
     }
     if reader.eat_all(&["partition", "by"]) {
-        keys.append(&mut expr::exprs(reader)?);
+        add(Role::Partition, expr::exprs(reader)?);
     }
     if reader.eat_all(&["order", "by"]) {
-        keys.append(&mut order(reader)?);
+        add(Role::Order, order(reader)?);
     }
     if reader.eat("range") || reader.eat("rows") || reader.eat("groups") {
         let between = reader.eat("between");
-        keys.append(&mut bound(reader)?);
+        add(Role::Frame, bound(reader)?);
         if between {
             reader.need("and")?;
-            keys.append(&mut bound(reader)?);
+            add(Role::Frame, bound(reader)?);
         }
         if reader.eat("exclude") {
             let _ = reader.eat_all(&["current", "row"])
@@ -342,12 +352,13 @@ pub(super) fn from(reader: &mut Reader<'_>) -> Read<From> {
 }
 
 fn joins(reader: &mut Reader<'_>, first: From) -> Read<From> {
-    let mut join = Join { items: vec![first], ..Join::default() };
-    let mut pending = 0_usize;
+    let mut join = Join { items: vec![first], joints: vec![Joint::Item], ..Join::default() };
+    let mut pending = Vec::new();
     loop {
         let natural = reader.eat("natural");
         let cross = !natural && reader.eat("cross");
         let outer = reader.is_any(&["left", "right", "full"]);
+        let side = side(reader);
         if outer {
             reader.at += 1;
             reader.eat("outer");
@@ -355,24 +366,43 @@ fn joins(reader: &mut Reader<'_>, first: From) -> Read<From> {
             reader.eat("inner");
         }
         if !reader.eat("join") {
-            if natural || cross || outer || pending > 0 {
+            if natural || cross || outer || !pending.is_empty() {
                 return Err(UnknownReason::Syntax);
             }
             break;
         }
         join.items.push(from_one(reader)?);
         join.merged |= natural && !outer;
-        pending += usize::from(!natural && !cross);
+        join.joints.push(Joint::Item);
+        if natural {
+            join.joints.push(Joint::Natural(side));
+        } else if cross {
+            join.joints.push(Joint::Cross);
+        } else {
+            pending.push((outer, side));
+        }
         // `a join b join c on .. on ..`: conditions may come later than their join.
-        while pending > 0 && reader.is_any(&["on", "using"]) {
-            pending -= 1;
-            condition(reader, &mut join, outer)?;
+        while reader.is_any(&["on", "using"])
+            && let Some((outer, side)) = pending.pop()
+        {
+            condition(reader, &mut join, outer, side)?;
         }
     }
     Ok(if join.items.len() == 1 { join.items.pop().ok_or(UnknownReason::Syntax)? } else { From::Join(Box::new(join)) })
 }
 
-fn condition(reader: &mut Reader<'_>, join: &mut Join, outer: bool) -> Read<()> {
+/// Which side the next word keeps whole.
+fn side(reader: &Reader<'_>) -> Side {
+    if reader.is("full") {
+        Side::Both
+    } else if reader.is("right") {
+        Side::Right
+    } else {
+        Side::Left
+    }
+}
+
+fn condition(reader: &mut Reader<'_>, join: &mut Join, outer: bool, side: Side) -> Read<()> {
     if reader.eat("on") {
         let condition = expr::expr(reader)?;
         if outer {
@@ -380,22 +410,22 @@ fn condition(reader: &mut Reader<'_>, join: &mut Join, outer: bool) -> Read<()> 
         } else {
             join.inner.push(condition)
         }
+        join.joints.push(Joint::On(!outer));
         return Ok(());
     }
     reader.need("using")?;
-    reader.columns()?;
+    let columns = reader.columns()?;
     join.merged |= !outer;
-    if reader.eat("as") {
-        reader.name()?;
-    }
+    let alias = if reader.eat("as") { Some(reader.name()?) } else { None };
+    join.joints.push(Joint::Using(side, columns, alias));
     Ok(())
 }
 
 fn from_one(reader: &mut Reader<'_>) -> Read<From> {
-    reader.eat("lateral");
+    let lateral = reader.eat("lateral");
     if reader.sign("(") {
         return match from_paren(reader)? {
-            From::Query(query, none) if none == Alias::default() => Ok(From::Query(query, alias(reader)?)),
+            From::Query(query, none) if none == Alias::default() => Ok(From::Query(query, Alias { lateral, ..alias(reader)? })),
             From::Join(mut join) => {
                 join.alias = alias(reader)?;
                 Ok(From::Join(join))
@@ -405,19 +435,18 @@ fn from_one(reader: &mut Reader<'_>) -> Read<From> {
     }
     if reader.is("rows") && reader.is_at(1, "from") && reader.sign_at(2, "(") {
         reader.at += 3;
+        let mut definitions = Vec::new();
         let calls = reader.list(|reader| {
             let call = expr::expr(reader)?;
-            if reader.eat("as") {
-                reader.skip_parens()?;
-            }
+            definitions.push(if reader.eat("as") { column_definitions(reader)?.columns } else { Vec::new() });
             Ok(call)
         })?;
         reader.need_sign(")")?;
-        return functions(reader, calls);
+        return functions(reader, calls, definitions);
     }
     if !reader.is("only") && is_call(reader) {
         let call = expr::expr(reader)?;
-        return functions(reader, vec![call]);
+        return functions(reader, vec![call], Vec::new());
     }
     let name = reader.relation()?;
     let alias = alias(reader)?;
@@ -434,9 +463,9 @@ fn from_one(reader: &mut Reader<'_>) -> Read<From> {
     Ok(From::Relation(name, alias, sample))
 }
 
-fn functions(reader: &mut Reader<'_>, calls: Vec<Expr>) -> Read<From> {
-    let _ = reader.eat_all(&["with", "ordinality"]);
-    Ok(From::Functions(calls, alias(reader)?))
+fn functions(reader: &mut Reader<'_>, calls: Vec<Expr>, definitions: Vec<Vec<String>>) -> Read<From> {
+    let ordinality = reader.eat_all(&["with", "ordinality"]);
+    Ok(From::Functions(calls, alias(reader)?, Rows { ordinality, definitions }))
 }
 
 /// True if a function is called next, also one the grammar writes without parentheses.
@@ -509,19 +538,28 @@ fn alias(reader: &mut Reader<'_>) -> Read<Alias> {
     } else if !(written && reader.sign("(")) {
         return if written { Err(UnknownReason::Syntax) } else { Ok(alias) };
     }
-    if reader.eat_sign("(") {
-        reader.list(|reader| {
-            alias.columns.push(reader.label()?);
-            if !reader.sign(",") && !reader.sign(")") {
-                alias.types.push(reader.type_name()?);
-                if reader.eat("collate") {
-                    reader.qualified()?;
-                }
-            }
-            Ok(())
-        })?;
-        reader.need_sign(")")?;
+    if reader.sign("(") {
+        let named = column_definitions(reader)?;
+        (alias.columns, alias.types) = (named.columns, named.types);
     }
+    Ok(alias)
+}
+
+/// Names of columns in parentheses, perhaps with their types.
+fn column_definitions(reader: &mut Reader<'_>) -> Read<Alias> {
+    let mut alias = Alias::default();
+    reader.need_sign("(")?;
+    reader.list(|reader| {
+        alias.columns.push(reader.label()?);
+        if !reader.sign(",") && !reader.sign(")") {
+            alias.types.push(reader.type_name()?);
+            if reader.eat("collate") {
+                reader.qualified()?;
+            }
+        }
+        Ok(())
+    })?;
+    reader.need_sign(")")?;
     Ok(alias)
 }
 

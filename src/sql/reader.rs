@@ -376,7 +376,9 @@ impl<'t> Reader<'t> {
     /// A type.
     pub(super) fn type_name(&mut self) -> Read<TypeName> {
         let set = self.eat("setof");
+        let letter = self.is_any(&["char", "character", "nchar", "national", "bit"]);
         let mut name = vec![self.type_first()?];
+        let one_letter = letter && name.first().is_some_and(|name| matches!(name.as_str(), "bpchar" | "bit"));
         while name.len() < 4 && self.sign(".") {
             self.at += 1;
             name.push(self.label()?);
@@ -384,12 +386,19 @@ impl<'t> Reader<'t> {
         if self.sign("%") && self.is_at(1, "type") {
             self.at += 2;
         }
+        // CHAR alone is one character.
+        let mut sized = one_letter;
         if self.sign("(") {
             self.skip_parens()?;
+            sized = true;
         }
         if let [word] = name.as_slice() {
             match word.as_str() {
-                "time" | "timestamp" if self.is("with") && self.is_at(1, "time") => self.at += 3,
+                "time" | "timestamp" if self.is("with") && self.is_at(1, "time") => {
+                    self.at += 3;
+                    let zoned = format!("{word}tz");
+                    name = vec![zoned];
+                }
                 "time" | "timestamp" if self.is("without") && self.is_at(1, "time") => self.at += 3,
                 "interval" => self.interval_fields(),
                 _ => {}
@@ -406,7 +415,7 @@ impl<'t> Reader<'t> {
             }
             self.need_sign("]")?;
         }
-        Ok(TypeName { name, array })
+        Ok(TypeName { name, array, sized })
     }
 
     /// The first word of a type; several words become one.

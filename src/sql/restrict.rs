@@ -353,7 +353,7 @@ pub(super) fn from_relations(query: &Query) -> bool {
 pub(super) fn is_relation(from: &From) -> bool {
     match from {
         From::Query(query, _) => from_relations(query),
-        From::Functions(calls, _) => calls.iter().any(has_query),
+        From::Functions(calls, ..) => calls.iter().any(has_query),
         From::Relation(..) | From::Join(_) => true,
     }
 }

@@ -4,6 +4,7 @@ use super::facts::{Analysis, Facts, RelationName, Setting, Shift, UnknownReason,
 use super::lex::{Kind, Token};
 use super::query;
 use super::reader::{Read, Reader};
+use super::trace::{self, Traced};
 use super::walk::Walk;
 use super::{change, definition, expr};
 
@@ -97,10 +98,19 @@ fn changes(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     let changed = change::change(reader)?;
     let mut walk = Walk::new(course.setting, &course.made);
     let verb = walk.change(&changed);
+    let traced = followed(course, &mut walk, &changed);
     let cursors = std::mem::take(&mut walk.cursors);
     let mut facts = walk.facts(verb);
     facts.uses = cursors.into_iter().next();
+    traced.into_facts(&mut facts);
     Ok(facts)
+}
+
+/// Follows the values of a query or change of data.
+pub(super) fn followed(course: &Course<'_>, walk: &mut Walk<'_>, change: &super::tree::Change) -> Traced {
+    let mut traced = trace::changed(course.setting.catalog, &course.made, change);
+    walk.calls(std::mem::take(&mut traced.called));
+    traced
 }
 
 fn utility(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Facts> {
@@ -191,15 +201,20 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     let mut walk = Walk::new(course.setting, &course.made);
     let inner;
     let mut table = None;
+    let mut traced: Traced;
+    let mut binary = false;
     if reader.sign("(") {
         reader.at += 1;
         inner = change::change(reader)?;
         reader.need_sign(")")?;
         walk.change(&inner);
+        traced = followed(course, &mut walk, &inner);
     } else {
-        reader.eat("binary");
-        table = Some(reader.qualified()?);
-        reader.columns()?;
+        binary = reader.eat("binary");
+        let name = reader.qualified()?;
+        let columns = reader.columns()?;
+        traced = trace::copied(course.setting.catalog, &course.made, &name, &columns);
+        table = Some(name);
     }
     let incoming = reader.eat("from");
     if !incoming {
@@ -223,9 +238,21 @@ fn copy(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
         None if incoming => return Err(UnknownReason::Syntax),
         None => {}
     }
+    if verb == Verb::CopyOut {
+        let mut facts = walk.facts(verb);
+        traced.into_facts(&mut facts);
+        facts.copy = Some(super::copying::format(reader, binary));
+        return Ok(facts);
+    }
     let condition = copy_condition(reader)?;
     condition.iter().for_each(|condition| walk_alone(&mut walk, course, condition));
-    Ok(walk.facts(verb))
+    if let (Some(condition), Some(table)) = (&condition, &table) {
+        traced = trace::condition(course.setting.catalog, &course.made, table, condition);
+    }
+    let mut facts = walk.facts(verb);
+    traced.into_facts(&mut facts);
+    facts.columns = facts.columns.filter(|_| !incoming);
+    Ok(facts)
 }
 
 /// Collects the functions of an expression that does not live as long as the walk.
@@ -300,14 +327,15 @@ fn explain(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
         let mut facts = inner;
         facts.verb = Verb::ExplainAnalyze;
         facts.verbs.insert(Verb::ExplainAnalyze);
+        facts.columns = None;
         facts.shifts.retain(|shift| !matches!(shift, Shift::Cursor(..)));
         return Ok(facts);
     }
     let anything = inner.shifts.contains(&Shift::Anything);
     let shifts = if anything { vec![Shift::Anything] } else { Vec::new() };
     let unknown = inner.unknown;
-    let plain =
-        Facts { reads: inner.reads, functions: inner.functions, uses: inner.uses, shifts, unknown, ..Facts::of(Verb::Explain) };
+    let Facts { reads, functions, uses, asks, .. } = inner;
+    let plain = Facts { reads, functions, uses, asks, shifts, unknown, ..Facts::of(Verb::Explain) };
     Ok(plain)
 }
 
@@ -352,7 +380,9 @@ pub(super) fn execute(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Fact
         reader.need_sign(")")?;
     }
     args.iter().for_each(|arg| walk_alone(&mut walk, course, arg));
-    let facts = walk.facts(Verb::Execute);
+    let traced = trace::values(course.setting.catalog, &course.made, &args);
+    let mut facts = walk.facts(Verb::Execute);
+    traced.into_facts(&mut facts);
     Ok(united(facts, name.clone(), &course.behind(&name)))
 }
 
@@ -365,6 +395,7 @@ fn united(mut facts: Facts, name: String, candidates: &[Facts]) -> Facts {
         facts.shifts.push(Shift::Anything);
     }
     let targets: Vec<bool> = candidates.iter().filter(|one| !one.writes.is_empty()).map(|one| one.target_temporary).collect();
+    facts.columns = if let [only] = candidates { only.columns.clone() } else { None };
     facts.target_temporary = !targets.is_empty() && targets.iter().all(|temporary| *temporary);
     for candidate in candidates {
         facts.verbs.extend(&candidate.verbs);
@@ -375,6 +406,8 @@ fn united(mut facts: Facts, name: String, candidates: &[Facts]) -> Facts {
         merge(&mut facts.reads, &candidate.reads);
         merge(&mut facts.writes, &candidate.writes);
         merge(&mut facts.functions, &candidate.functions);
+        merge(&mut facts.asks, &candidate.asks);
+        merge(&mut facts.stores, &candidate.stores);
         for shift in &candidate.shifts {
             if !facts.shifts.contains(shift) {
                 facts.shifts.push(shift.clone());
@@ -403,8 +436,11 @@ fn declare(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     let query = super::tree::Change::Query(query::query(reader)?);
     let mut walk = Walk::new(course.setting, &course.made);
     walk.change(&query);
+    let traced = followed(course, &mut walk, &query);
     let mut facts = walk.facts(Verb::Cursor);
+    traced.into_facts(&mut facts);
     let inner = Facts { shifts: Vec::new(), ..facts.clone() };
+    facts.columns = None;
     facts.shifts.push(Shift::Cursor(name, Box::new(inner)));
     Ok(facts)
 }
@@ -469,7 +505,10 @@ fn call(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     let mut walk = Walk::new(course.setting, &course.made);
     walk.expr(&value);
     walk.anything();
-    Ok(walk.facts(Verb::Call))
+    let traced = trace::values(course.setting.catalog, &course.made, std::slice::from_ref(&value));
+    let mut facts = walk.facts(Verb::Call);
+    traced.into_facts(&mut facts);
+    Ok(facts)
 }
 
 fn lock(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {

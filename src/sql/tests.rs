@@ -1,6 +1,9 @@
 //! Tests of the room: tables of texts over the catalog of a small clinic.
 
 mod bounds;
+mod catalog;
+mod lineage;
+mod notify;
 mod table;
 
 use std::collections::BTreeSet;
@@ -10,12 +13,22 @@ use super::*;
 pub(super) const FIRST_OID: u32 = 16_384;
 const BOOL: u32 = 16;
 const SEX: u32 = 9_001;
+const HOME: u32 = 9_002;
 
 fn attribute(number: usize, text: &str) -> Attribute {
     let (name, kind) = text.split_once(':').unwrap_or((text, ""));
     let type_oid = match kind {
         "bool" => BOOL,
         "sex" => SEX,
+        "int" => 23,
+        "num" => 1700,
+        "float" => 701,
+        "date" => 1082,
+        "stamp" => 1114,
+        "json" => 3802,
+        "texts" => 1009,
+        "uuid" => 2950,
+        "home" => HOME,
         _ => 25,
     };
     let not_null = name.ends_with('!');
@@ -85,6 +98,18 @@ pub(super) fn catalog() -> Catalog {
     ] {
         catalog.functions.entry(name.to_owned()).or_default().push(function(schema, name, extension));
     }
+    let mut text = |schema: &str, name: &str, arguments: &[&str], body: &str| {
+        let arguments = arguments.iter().map(|name| (*name).to_owned()).collect();
+        let made = Function { arguments, body: Some(body.to_owned()), ..function(schema, name, None) };
+        catalog.functions.entry(name.to_owned()).or_default().push(made);
+    };
+    text("clinical", "years", &["d", "at"], "SELECT extract(year FROM age(at, d))::integer");
+    text("clinical", "label", &["pid"], "SELECT last_name || '/' || ssn FROM clinical.patients WHERE id = pid");
+    text("clinical", "whole", &["pid"], "SELECT * FROM clinical.patients WHERE id = $1");
+    text("clinical", "forget", &["pid"], "DELETE FROM billing.claims WHERE patient_id = pid; SELECT 1");
+    text("clinical", "twice", &["x"], "RETURN clinical.years(x, now()) * 2");
+    text("clinical", "loop", &["x"], "SELECT clinical.loop(x)");
+    text("clinical", "sly", &["x"], "SELECT scratch.wipe(x)");
     let pair = |schema: &str, name: &str| (schema.to_owned(), name.to_owned());
     catalog.operators.insert("||".to_owned(), vec![pair("public", "hs_concat")]);
     catalog.operators.insert("###".to_owned(), vec![pair("scratch", "wipe")]);

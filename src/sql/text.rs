@@ -65,7 +65,7 @@ fn decoded<'b>(bytes: &'b [u8], encoding: &str) -> Result<Cow<'b, str>, UnknownR
 }
 
 /// The statements between semicolons; those in parentheses and in BEGIN ATOMIC bodies do not end one. Empty ones are left out.
-fn split<'t>(text: &str, tokens: &'t [Token]) -> Result<Vec<&'t [Token]>, UnknownReason> {
+pub(super) fn split<'t>(text: &str, tokens: &'t [Token]) -> Result<Vec<&'t [Token]>, UnknownReason> {
     let mut statements = Vec::new();
     let (mut start, mut open, mut atomic) = (0, 0_usize, 0_usize);
     for (at, token) in tokens.iter().enumerate() {

@@ -50,6 +50,23 @@ pub(super) struct TypeName {
     pub(super) name: Name,
     /// True for an array or a set of it.
     pub(super) array: bool,
+    /// True if a length or precision goes with it.
+    pub(super) sized: bool,
+}
+
+/// What an argument of a call behind the arguments proper is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// ORDER BY in the parentheses, of WITHIN GROUP, of a window.
+    Order,
+    /// ORDER BY of WITHIN GROUP: also what is aggregated.
+    Within,
+    /// FILTER.
+    Filter,
+    /// PARTITION BY.
+    Partition,
+    /// A bound of a window's frame.
+    Frame,
 }
 
 /// A call of a function by name.
@@ -63,6 +80,29 @@ pub(super) struct Call {
     pub(super) args: Vec<Expr>,
     /// How many of them are arguments proper.
     pub(super) proper: usize,
+    /// What the others are for, in their order.
+    pub(super) roles: Vec<Role>,
+    /// DISTINCT.
+    pub(super) distinct: bool,
+    /// True if arguments are given by name.
+    pub(super) by_name: bool,
+    /// The word of the grammar that decides: the field of `extract`, the side of `trim`, what `json` gives back.
+    pub(super) keyword: Option<String>,
+    /// Names of the columns of XMLTABLE and JSON_TABLE.
+    pub(super) columns: Vec<String>,
+}
+
+impl Call {
+    /// A call of nothing but arguments.
+    pub(super) fn plain(name: Name, syntax: bool, args: Vec<Expr>) -> Self {
+        let (proper, none) = (args.len(), Vec::new());
+        Self { name, syntax, args, proper, roles: none, distinct: false, by_name: false, keyword: None, columns: Vec::new() }
+    }
+
+    /// The arguments behind those proper, each with what it is for.
+    pub(super) fn others(&self) -> impl Iterator<Item = (Role, &Expr)> {
+        self.roles.iter().copied().zip(self.args.iter().skip(self.proper))
+    }
 }
 
 /// An expression.
@@ -142,6 +182,19 @@ pub(super) struct Cte {
     pub(super) columns: Vec<String>,
     /// What it does.
     pub(super) body: Change,
+    /// Columns that SEARCH and CYCLE add.
+    pub(super) added: Vec<String>,
+}
+
+/// How an arm of a query is joined to those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Link {
+    /// True if rows of this arm are taken away.
+    pub(super) except: bool,
+    /// True for INTERSECT.
+    pub(super) intersect: bool,
+    /// ALL.
+    pub(super) all: bool,
 }
 
 /// A query.
@@ -153,6 +206,8 @@ pub(super) struct Query {
     pub(super) arms: Vec<Arm>,
     /// True if all arms are joined by UNION.
     pub(super) union: bool,
+    /// How each arm but the first is joined.
+    pub(super) links: Vec<Link>,
     /// ORDER BY.
     pub(super) order: Vec<Expr>,
     /// LIMIT, OFFSET, FETCH.
@@ -198,10 +253,14 @@ pub(super) struct Select {
     pub(super) group: Vec<Expr>,
     /// True if there is a GROUP BY.
     pub(super) grouped: bool,
+    /// True for DISTINCT without ON.
+    pub(super) unique: bool,
     /// HAVING.
     pub(super) having: Option<Expr>,
     /// Expressions of WINDOW.
     pub(super) windows: Vec<Expr>,
+    /// What each of them is for.
+    pub(super) roles: Vec<Role>,
 }
 
 /// An alias with the columns' names.
@@ -213,6 +272,8 @@ pub(super) struct Alias {
     pub(super) columns: Vec<String>,
     /// Types of a column definition list.
     pub(super) types: Vec<TypeName>,
+    /// LATERAL stands before it.
+    pub(super) lateral: bool,
 }
 
 /// One item of FROM.
@@ -223,9 +284,44 @@ pub(super) enum From {
     /// A query in parentheses.
     Query(Box<Query>, Alias),
     /// Functions.
-    Functions(Vec<Expr>, Alias),
+    Functions(Vec<Expr>, Alias, Rows),
     /// A join.
     Join(Box<Join>),
+}
+
+/// What functions in FROM give.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Rows {
+    /// WITH ORDINALITY.
+    pub(super) ordinality: bool,
+    /// The column definitions of each function of ROWS FROM: empty where it has none.
+    pub(super) definitions: Vec<Vec<String>>,
+}
+
+/// How two sides are joined.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Joint {
+    /// The next item is one side.
+    Item,
+    /// The two sides before are one now, with no condition.
+    Cross,
+    /// By NATURAL.
+    Natural(Side),
+    /// By the columns of USING, with its alias.
+    Using(Side, Vec<String>, Option<String>),
+    /// By the next condition of the inner (true) or outer joins.
+    On(bool),
+}
+
+/// Which side's rows are kept whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// None, or the left one.
+    Left,
+    /// The right one.
+    Right,
+    /// Both.
+    Both,
 }
 
 /// Joined items.
@@ -239,6 +335,8 @@ pub(super) struct Join {
     pub(super) outer: Vec<Expr>,
     /// True if a USING or NATURAL restricts.
     pub(super) merged: bool,
+    /// The items and conditions in the order in which they make the whole.
+    pub(super) joints: Vec<Joint>,
     /// Alias of the whole.
     pub(super) alias: Alias,
 }
@@ -259,6 +357,17 @@ pub(super) enum Change {
     Merge(Box<Merge>),
 }
 
+/// RETURNING.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Returning {
+    /// The columns, each with its alias.
+    pub(super) items: Vec<(Expr, Option<String>)>,
+    /// The name of the rows before.
+    pub(super) old: Option<String>,
+    /// The name of the rows after.
+    pub(super) new: Option<String>,
+}
+
 /// INSERT.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Insert {
@@ -266,6 +375,10 @@ pub(super) struct Insert {
     pub(super) with: With,
     /// Into what.
     pub(super) target: Name,
+    /// Its alias.
+    pub(super) alias: Option<String>,
+    /// The columns, if written.
+    pub(super) columns: Vec<String>,
     /// The rows; none with DEFAULT VALUES.
     pub(super) source: Option<Query>,
     /// Assignments of ON CONFLICT DO UPDATE.
@@ -273,7 +386,7 @@ pub(super) struct Insert {
     /// Conditions and expressions of ON CONFLICT.
     pub(super) conflict: Vec<Expr>,
     /// RETURNING.
-    pub(super) returning: Vec<Expr>,
+    pub(super) returning: Returning,
 }
 
 /// UPDATE and DELETE.
@@ -294,7 +407,7 @@ pub(super) struct Mass {
     /// WHERE.
     pub(super) condition: Option<Expr>,
     /// RETURNING.
-    pub(super) returning: Vec<Expr>,
+    pub(super) returning: Returning,
 }
 
 /// What a WHEN of MERGE does.
@@ -308,6 +421,8 @@ pub(super) struct When {
     pub(super) condition: Option<Expr>,
     /// What is assigned or inserted.
     pub(super) set: Vec<Assignment>,
+    /// The columns of what is inserted, if written.
+    pub(super) columns: Vec<String>,
 }
 
 /// MERGE.
@@ -326,5 +441,5 @@ pub(super) struct Merge {
     /// The actions.
     pub(super) whens: Vec<When>,
     /// RETURNING.
-    pub(super) returning: Vec<Expr>,
+    pub(super) returning: Returning,
 }

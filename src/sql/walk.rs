@@ -7,7 +7,9 @@ use super::facts::{Facts, FunctionName, RelationName, Setting, Shift, Verb, Wher
 use super::moves::{self, Carried};
 use super::names;
 use super::restrict;
-use super::tree::{Arm, Assignment, Call, Change, Cte, Expr, From, Insert, Into, Join, Mass, Merge, Query, Select, Value, With};
+use super::tree::{
+    Arm, Assignment, Call, Change, Cte, Expr, From, Insert, Into, Join, Mass, Merge, Query, Returning, Select, Value, With,
+};
 
 /// Functions of `pg_catalog` that run the text they are given.
 const RUN_TEXT: [&str; 5] = ["query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "ts_stat", "ts_rewrite"];
@@ -113,7 +115,7 @@ impl<'a> Walk<'a> {
             }
             if relation.calls_unknown {
                 let schema = Some(relation.schema.clone());
-                self.functions.insert(FunctionName { schema, name: relation.name.clone(), builtin: false });
+                self.functions.insert(FunctionName { schema, name: relation.name.clone(), builtin: false, readable: false });
                 self.anything();
             }
             left.extend_from_slice(&relation.depends);
@@ -238,7 +240,7 @@ impl<'a> Walk<'a> {
                 }
             }
             From::Query(query, _) => self.query(query),
-            From::Functions(calls, alias) => {
+            From::Functions(calls, alias, _) => {
                 self.exprs(calls);
                 alias.types.iter().for_each(|kind| self.calls(names::conversions(self.setting.catalog, &kind.name)));
             }
@@ -379,6 +381,10 @@ impl<'a> Walk<'a> {
         self.moves_data |= oids.is_empty();
     }
 
+    fn returning(&mut self, returning: &'a Returning) {
+        returning.items.iter().for_each(|(value, _)| self.expr(value));
+    }
+
     fn insert(&mut self, insert: &'a Insert) -> Verb {
         let before = self.scopes.len();
         self.with(&insert.with);
@@ -389,8 +395,8 @@ impl<'a> Walk<'a> {
         }
         self.exprs(&insert.conflict);
         self.assignments(&insert.target, &insert.set, &moves::is_excluded);
-        self.exprs(&insert.returning);
-        if !insert.returning.is_empty() || !insert.set.is_empty() {
+        self.returning(&insert.returning);
+        if !insert.returning.items.is_empty() || !insert.set.is_empty() {
             self.read(&insert.target);
         }
         self.scopes.truncate(before);
@@ -410,8 +416,8 @@ impl<'a> Walk<'a> {
         }
         self.moves_data |= !mass.delete && !mass.from.is_empty();
         mass.condition.iter().for_each(|condition| self.expr(condition));
-        self.exprs(&mass.returning);
-        if mass.condition.is_some() || !mass.returning.is_empty() || self.moves_data {
+        self.returning(&mass.returning);
+        if mass.condition.is_some() || !mass.returning.items.is_empty() || self.moves_data {
             self.read(&mass.target);
         }
         if !temporary {
@@ -435,7 +441,7 @@ impl<'a> Walk<'a> {
             let inserts = when.set.iter().any(|(columns, _)| columns.is_empty());
             self.assignments(&merge.target, &when.set, &|name| inserts || moves::is_of_source(merge, name));
         }
-        self.exprs(&merge.returning);
+        self.returning(&merge.returning);
         self.moves_data |= moves::merges(merge);
         if !temporary {
             let found = restrict::merge(self.setting.catalog, &self.scopes, merge);
@@ -447,7 +453,7 @@ impl<'a> Walk<'a> {
 }
 
 /// SELECT INTO of a query, which stands in its first arm.
-fn into(query: &Query) -> Option<&Into> {
+pub(super) fn into(query: &Query) -> Option<&Into> {
     let mut query = query;
     loop {
         match query.arms.first()? {

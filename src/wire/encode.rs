@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{CancelKey, TransactionStatus, client_tag, server_tag};
+use super::{CancelKey, ColumnField, Format, TransactionStatus, client_tag, server_tag};
 
 /// One field of an ErrorResponse or NoticeResponse: its type byte and its value.
 pub type Field<'a> = (u8, &'a [u8]);
@@ -58,6 +58,24 @@ pub fn parameter_status(name: &[u8], value: &[u8]) -> Bytes {
 #[must_use]
 pub fn backend_key_data(key: &CancelKey) -> Bytes {
     message(server_tag::BACKEND_KEY_DATA, &[&key.process.to_be_bytes(), &key.secret])
+}
+
+/// RowDescription.
+#[must_use]
+pub fn row_description(columns: &[ColumnField]) -> Bytes {
+    let mut body = BytesMut::new();
+    body.put_i16(i16::try_from(columns.len()).unwrap_or(i16::MAX));
+    for column in columns {
+        body.put_slice(&column.name);
+        body.put_u8(0);
+        body.put_u32(column.table_oid);
+        body.put_i16(column.attribute);
+        body.put_u32(column.type_oid);
+        body.put_i16(column.type_length);
+        body.put_i32(column.type_modifier);
+        body.put_i16(i16::from(column.format == Format::Binary));
+    }
+    message(server_tag::ROW_DESCRIPTION, &[&body])
 }
 
 /// CommandComplete.

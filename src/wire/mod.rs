@@ -18,7 +18,7 @@ pub use body::Body;
 pub use client::{Bind, Close, Describe, Execute, Parse, Query, Target, client_tag};
 pub use encode::{
     Field, authentication, backend_key_data, close_statement, command_complete, describe_nothing, describe_portal, empty, error,
-    flush, notice, parameter_status, query, ready, sync, terminate,
+    flush, notice, parameter_status, query, ready, row_description, sync, terminate,
 };
 pub use frame::{Frame, HEADER_BYTES, Run};
 pub use login::{

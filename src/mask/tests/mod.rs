@@ -1,5 +1,8 @@
 //! Tests of the room, and what they share.
 
+mod copy;
+mod json;
+mod lineage;
 mod map;
 mod messages;
 mod rows;
@@ -15,7 +18,7 @@ use crate::wire::{ColumnField, Format, Malformed, RowDescription, Run};
 const TABLE: u32 = 16_384;
 
 fn keys() -> Keys {
-    Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026 }
+    Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names: Default::default() }
 }
 
 fn relation(oid: u32, name: &str, kind: RelationKind, columns: &[(&str, Option<ColumnOrigin>)]) -> Relation {
@@ -62,6 +65,17 @@ fn catalog() -> Catalog {
         info(20_002, "clinical", "us_ssn", TypeKind::Domain(25), 'S'),
         info(20_003, "clinical", "_us_ssn", TypeKind::Array(20_002), 'A'),
         info(20_004, "clinical", "sex", TypeKind::Enum(vec!["F".to_owned(), "M".to_owned()]), 'E'),
+        info(20_005, "public", "hstore", TypeKind::Base, 'U'),
+        info(20_006, "clinical", "_sex", TypeKind::Array(20_004), 'A'),
+        info(20_007, "clinical", "names", TypeKind::Domain(1009), 'A'),
+        info(20_008, "clinical", "_names", TypeKind::Array(20_007), 'A'),
+        info(1007, "pg_catalog", "_int4", TypeKind::Array(23), 'A'),
+        info(1022, "pg_catalog", "_float8", TypeKind::Array(701), 'A'),
+        info(1000, "pg_catalog", "_bool", TypeKind::Array(16), 'A'),
+        info(1231, "pg_catalog", "_numeric", TypeKind::Array(1700), 'A'),
+        info(2951, "pg_catalog", "_uuid", TypeKind::Array(2950), 'A'),
+        info(3807, "pg_catalog", "_jsonb", TypeKind::Array(3802), 'A'),
+        info(628, "pg_catalog", "line", TypeKind::Array(701), 'G'),
     ];
     catalog.types.extend(types.into_iter().map(|info| (info.oid, info)));
     catalog
@@ -84,11 +98,11 @@ fn field(attribute: i16, type_oid: u32, modifier: i32, format: Format) -> Column
 fn map_of(masks: &[(i16, Option<Strategy>)]) -> MaskMap {
     let masked = |strategy: &Option<Strategy>| MaskedColumn::of("clinical.patients.c", strategy.clone());
     let columns = masks.iter().map(|(attribute, strategy)| ((TABLE, *attribute), masked(strategy)));
-    MaskMap { columns: columns.collect(), touched: [TABLE].into(), ruled: true }
+    MaskMap { columns: columns.collect(), touched: [TABLE].into(), ruled: true, ..MaskMap::default() }
 }
 
 fn plan(columns: Vec<ColumnField>, masks: &[(i16, Option<Strategy>)]) -> RowPlan {
-    RowPlan::new(&RowDescription { columns }, &map_of(masks), true, &catalog(), &keys())
+    RowPlan::new(&RowDescription { columns }, None, &map_of(masks), true, &catalog(), &keys())
 }
 
 fn data_row(cells: &[Option<&[u8]>], out: &mut BytesMut) {

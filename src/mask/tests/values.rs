@@ -1,13 +1,14 @@
 //! The golden table of values, and what it cannot say.
 
 use super::*;
+use crate::mask::{CsvMask, JsonMask, PseudonymAs, PseudonymForm};
 
 #[derive(serde::Deserialize)]
 struct Golden {
     case: Vec<[String; 4]>,
 }
 
-const TYPES: [(&str, u32); 67] = [
+const TYPES: [(&str, u32); 76] = [
     ("bool", 16),
     ("bytea", 17),
     ("char", 18),
@@ -74,10 +75,19 @@ const TYPES: [(&str, u32); 67] = [
     ("tsrange", 3908),
     ("numrange", 3906),
     ("cid", 29),
+    ("hstore", 20_005),
+    ("_float8", 1022),
+    ("_uuid", 2951),
+    ("_jsonb", 3807),
+    ("_numeric", 1231),
+    ("_bool", 1000),
+    ("_sex", 20_006),
+    ("names", 20_007),
+    ("_names", 20_008),
     ("regproc", 24),
 ];
 
-fn strategy(text: &str) -> Option<Strategy> {
+pub(super) fn strategy(text: &str) -> Option<Strategy> {
     let (name, argument) = text.split_once(':').unwrap_or((text, ""));
     Some(match name {
         "placeholder" => return None,
@@ -89,7 +99,22 @@ fn strategy(text: &str) -> Option<Strategy> {
         "year" => Strategy::Year,
         "zip3" => Strategy::Zip3,
         "round" => Strategy::Round(argument.parse().unwrap()),
+        "month" => Strategy::Month,
+        "age" => Strategy::Age(argument.parse().unwrap()),
         "pseudonym" => Strategy::Pseudonym,
+        "digits" => Strategy::PseudonymAs(PseudonymAs { scope: None, form: PseudonymForm::Digits }),
+        "uuid" => Strategy::PseudonymAs(PseudonymAs { scope: None, form: PseudonymForm::Uuid }),
+        "name" => Strategy::PseudonymAs(PseudonymAs { scope: None, form: PseudonymForm::Name }),
+        "elements" => Strategy::Elements(Box::new(strategy(argument).unwrap())),
+        "csv" => {
+            let (columns, with) = argument.split_once('=').unwrap();
+            let columns = columns.split(',').map(|column| column.parse().unwrap()).collect();
+            Strategy::Csv(CsvMask { delimiter: b',', columns, with: Box::new(strategy(with).unwrap()) })
+        }
+        "json" => {
+            let rules = argument.split(';').map(|rule| rule.split_once('=').unwrap());
+            Strategy::Json(JsonMask::new(rules.map(|(path, with)| (path, strategy(with).unwrap()))).unwrap())
+        }
         other => panic!("strategy {other}"),
     })
 }
@@ -145,11 +170,68 @@ fn tokens_are_the_same_for_the_same_value_in_every_type_and_format() {
 }
 
 #[test]
+fn stand_ins_have_the_form_and_the_scope_asked_for() {
+    let of = |type_name, value: &str, scope: Option<&str>, form| {
+        let how = Strategy::PseudonymAs(PseudonymAs { scope: scope.map(str::to_owned), form });
+        String::from_utf8(masked(type_name, Some(how), value.as_bytes(), Format::Text).unwrap()).unwrap()
+    };
+    use PseudonymForm::{Digits, Name, Token, Uuid};
+    let shape = |text: &str| -> String {
+        text.chars()
+            .map(|c| {
+                if c.is_ascii_digit() {
+                    '0'
+                } else if c.is_ascii_uppercase() {
+                    'A'
+                } else {
+                    c
+                }
+            })
+            .collect()
+    };
+    let token = of("text", "MRN-0012345", None, Digits);
+    assert_eq!(shape(&token), "AAA-0000000");
+    assert_ne!(token, "MRN-0012345");
+    assert_eq!(of("bpchar(14)", "MRN-0012345   ", None, Digits), format!("{token}   "));
+    assert_eq!(of("text", &"7".repeat(100), None, Digits).len(), 100);
+    assert_eq!(of("text", "12-34", Some("a"), Uuid).len(), 36);
+    assert_eq!(of("varchar(20)", "12-34", Some("a"), Uuid).len(), 20);
+    let name = of("text", "Smith", None, Name);
+    assert!(name.len() == 13 && name.split(' ').all(|word| word.starts_with(|c: char| c.is_ascii_uppercase())), "{name}");
+    for form in [Token, Digits, Uuid, Name] {
+        let [none, a, b] = [None, Some("a"), Some("b")].map(|scope| of("text", "MRN0012345", scope, form));
+        assert!(none != a && a != b && b != none, "{form:?}");
+        assert_eq!(a, of("text", "MRN0012345", Some("a"), form));
+    }
+    let plain = masked("text", Some(Strategy::Pseudonym), b"x", Format::Text).unwrap();
+    assert_eq!(of("text", "x", None, Token).into_bytes(), plain);
+}
+
+#[test]
+fn a_rotated_key_gives_other_tokens_that_say_so() {
+    let key = keys().pseudonym;
+    let token = |key: &PseudonymKey| {
+        let plan = RowPlan::new(
+            &RowDescription { columns: vec![field(1, 25, -1, Format::Text)] },
+            None,
+            &map_of(&[(1, Some(Strategy::Pseudonym))]),
+            true,
+            &catalog(),
+            &Keys { pseudonym: key.clone(), year_now: 2026, names: Default::default() },
+        );
+        mask(&plan, &[vec![Some(b"MRN0012345".to_vec())]]).unwrap().remove(0).remove(0).unwrap()
+    };
+    let (old, new) = (token(&key), token(&key.rotated(&[9; 32])));
+    assert!(old.starts_with(b"p_") && new.starts_with(b"q_"));
+    assert_ne!(old[2..], new[2..]);
+}
+
+#[test]
 fn tokens_depend_on_the_key() {
     let columns = vec![field(1, 25, -1, Format::Text)];
-    let other = Keys { pseudonym: PseudonymKey::new(&[8; 32]), year_now: 2026 };
+    let other = Keys { pseudonym: PseudonymKey::new(&[8; 32]), year_now: 2026, names: Default::default() };
     let map = map_of(&[(1, Some(Strategy::Pseudonym))]);
-    let other = RowPlan::new(&RowDescription { columns: columns.clone() }, &map, true, &catalog(), &other);
+    let other = RowPlan::new(&RowDescription { columns: columns.clone() }, None, &map, true, &catalog(), &other);
     let row = vec![vec![Some(b"MRN0012345".to_vec())]];
     assert_ne!(mask(&other, &row), mask(&plan(columns, &[(1, Some(Strategy::Pseudonym))]), &row));
 }

@@ -88,7 +88,7 @@ impl<'e> Judge<'e> {
                         columns,
                     });
                 }
-                From::Functions(_, alias) => {
+                From::Functions(_, alias, _) => {
                     let columns = alias.columns.clone();
                     self.sources.push(Source {
                         alias: alias.name.clone().unwrap_or_default(),
@@ -319,7 +319,7 @@ fn from_expressions<'q>(from: &'q From, all_from: &'q [From], all: &mut Vec<(&'q
     match from {
         From::Relation(..) => {}
         From::Query(query, _) => all.append(&mut expressions(query)),
-        From::Functions(calls, _) => all.extend(calls.iter().map(|call| (all_from, call))),
+        From::Functions(calls, ..) => all.extend(calls.iter().map(|call| (all_from, call))),
         From::Join(join) => {
             join.items.iter().for_each(|item| from_expressions(item, all_from, all));
             all.extend(join.inner.iter().chain(&join.outer).map(|condition| (all_from, condition)));

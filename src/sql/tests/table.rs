@@ -262,6 +262,34 @@ fn moves_data() {
 }
 
 #[test]
+fn tables_of_plain_columns_are_told() {
+    for (text, plain) in [
+        ("create table x (id int, note text)", true),
+        ("create table if not exists clinical.x (id int primary key, \"check\" varchar(20) not null, unique (id))", true),
+        ("create table x (n int default 0, t text default 'x' not null)", true),
+        ("create table x (n int default f())", false),
+        ("create table x (n int default -f())", false),
+        ("create table x (n text default 'a' || f())", false),
+        ("create table x (n int default (f()))", false),
+        ("create table x (n int check (f(n)))", false),
+        ("create table x (n text, m text generated always as (upper(n)) stored)", false),
+        ("create table x (n int references clinical.patients)", false),
+        ("create table x (like clinical.patients)", false),
+        ("create table x () inherits (clinical.patients)", false),
+        ("create table x partition of clinical.encounters for values in (1)", false),
+        ("create table x (n int) partition by range (f(n))", false),
+        ("create table x of clinical.thing", false),
+        ("create table x as select 1", false),
+        ("create view x as select 1", false),
+        ("create view x (n) as select 1", false),
+        ("create sequence x", false),
+        ("create rule r as on insert to x do also select f()", false),
+    ] {
+        assert_eq!(one(text).plain_table, plain, "{text}");
+    }
+}
+
+#[test]
 fn nothing_is_logged() {
     struct Probe;
     impl log::Log for Probe {

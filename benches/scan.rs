@@ -1,0 +1,100 @@
+//! Free text on its way through the masker.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use pgveil::mask::scan::{Dictionary, Names, Scan};
+use pgveil::mask::{Keys, MaskMap, MaskedColumn, PseudonymKey, RowPlan, Strategy, Unmasked};
+use pgveil::sql::{Catalog, Relation};
+use pgveil::wire::{ColumnField, Format, RowDescription, Run};
+
+const TABLE: u32 = 16_384;
+const COLUMN: &str = "clinical.patients.last_name";
+const PLAIN: &str = "Vital signs stable, lungs clear, no acute distress. Continue present dose and recheck in three months. \
+    Discussed diet and exercise. Patient tolerates the medicine well, no side effects reported. Wound clean and dry, dressing \
+    changed. BP 120/80, pulse 72, temperature 36.8 C, glucose 105 mg/dL. Metformin 500 mg twice daily.";
+
+fn plan(names: Names) -> RowPlan {
+    let column = ColumnField {
+        name: Bytes::from_static(b"body"),
+        table_oid: TABLE,
+        attribute: 1,
+        type_oid: 25,
+        type_length: -1,
+        type_modifier: -1,
+        format: Format::Text,
+    };
+    let scan = Strategy::Scan(Arc::new(Scan { names_from: vec![COLUMN.to_owned()], ..Scan::default() }));
+    let map = MaskMap {
+        columns: [((TABLE, 1), MaskedColumn::of("clinical.notes.body", Some(scan)))].into(),
+        touched: [TABLE].into(),
+        ruled: true,
+    };
+    let mut catalog = Catalog::default();
+    catalog.insert(Relation { oid: TABLE, schema: "clinical".to_owned(), name: "notes".to_owned(), ..Relation::default() });
+    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names };
+    RowPlan::new(&RowDescription { columns: vec![column] }, &map, true, &catalog, &keys)
+}
+
+fn run<'t>(texts: impl Iterator<Item = &'t str>) -> (Run, u64) {
+    let (mut bytes, mut count, mut sum) = (BytesMut::new(), 0, 0);
+    for text in texts {
+        let length = u32::try_from(text.len()).unwrap_or_default();
+        bytes.put_u8(b'D');
+        bytes.put_u32(length + 10);
+        bytes.put_u16(1);
+        bytes.put_u32(length);
+        bytes.put_slice(text.as_bytes());
+        count += 1;
+        sum += u64::from(length);
+    }
+    (Run { tag: b'D', count, bytes: bytes.freeze() }, sum)
+}
+
+/// The labelled notes without their labels.
+fn labelled() -> Vec<String> {
+    let file = include_str!("../fixtures/notes/notes.txt");
+    let plain = |line: &str| {
+        let mut text = String::new();
+        for (index, part) in line.split(['⟦', '⟧']).enumerate() {
+            text.push_str(if index % 2 == 1 { part.split_once(':').map_or(part, |(_, value)| value) } else { part });
+        }
+        text
+    };
+    file.lines().filter_map(|line| line.split_once('\t')).map(|(_, line)| plain(line)).collect()
+}
+
+fn names(count: usize) -> Names {
+    let mut dictionary = Dictionary::default();
+    for number in 0..count {
+        let word: String = number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
+        dictionary.add(&format!("zq{word}"));
+    }
+    let names = Names::default();
+    names.keep(vec![COLUMN.to_owned()], dictionary);
+    names
+}
+
+fn scans(c: &mut Criterion) {
+    let notes = labelled();
+    let cases = [
+        ("notes without identifiers", run(std::iter::repeat_n(PLAIN, 500)), 10_000),
+        ("notes without identifiers, a million names", run(std::iter::repeat_n(PLAIN, 500)), 1_000_000),
+        ("labelled notes", run(notes.iter().map(String::as_str)), 10_000),
+    ];
+    for (name, (run, sum), count) in cases {
+        let plan = plan(names(count));
+        let mut out = BytesMut::new();
+        for (unit, throughput) in [("bytes", Throughput::Bytes(sum)), ("rows", Throughput::Elements(run.count as u64))] {
+            let mut group = c.benchmark_group(format!("scan {unit}"));
+            group.throughput(throughput);
+            group.bench_function(name, |b| b.iter(|| plan.rows(Unmasked::new(black_box(&run).clone()), &mut out)));
+            group.finish();
+        }
+    }
+}
+
+criterion_group!(benches, scans);
+criterion_main!(benches);

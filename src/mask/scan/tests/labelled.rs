@@ -1,0 +1,113 @@
+//! The labelled notes: how much of what identifies is found, and how much of what is found identifies.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::super::find::{Found, find};
+use super::super::fold::Folded;
+use super::super::page::Page;
+use super::super::{Class, Dictionary, Pattern, Scan};
+
+const NOTES: &str = include_str!("../../../../fixtures/notes/notes.txt");
+const NAMES: &str = include_str!("../../../../fixtures/notes/names.txt");
+/// Least recall and precision of each class on the templates that nothing was tuned on, in thousandths.
+const FLOOR: (u64, u64) = (980, 980);
+/// The same for names: an ordinary word at the start of a sentence may be one.
+const NAMES_FLOOR: (u64, u64) = (950, 980);
+
+#[derive(Default, Clone, Copy)]
+struct Score {
+    marked: u64,
+    covered: u64,
+    found: u64,
+    right: u64,
+}
+
+impl Score {
+    fn recall(&self) -> u64 {
+        (self.covered * 1000).checked_div(self.marked).unwrap_or(1000)
+    }
+
+    fn precision(&self) -> u64 {
+        (self.right * 1000).checked_div(self.found).unwrap_or(1000)
+    }
+}
+
+struct Note {
+    text: String,
+    marks: Vec<(Class, Range<usize>)>,
+}
+
+fn note(line: &str) -> Note {
+    let mut note = Note { text: String::new(), marks: Vec::new() };
+    for (index, part) in line.split(['⟦', '⟧']).enumerate() {
+        match part.split_once(':').filter(|_| index % 2 == 1) {
+            None => note.text.push_str(part),
+            Some((class, value)) => {
+                let start = note.text.len();
+                note.text.push_str(value);
+                note.marks.push((Class::named(class).unwrap(), start..note.text.len()));
+            }
+        }
+    }
+    note
+}
+
+fn spans(scan: &Scan, text: &str) -> Vec<(Class, Range<usize>)> {
+    let folded = Folded::new(text);
+    let page = Page::new(&folded.text);
+    let span = |hit: Found| (hit.class, folded.original(hit.start..hit.end));
+    find(&page, scan, None).into_iter().map(span).collect()
+}
+
+fn score(set: &str) -> (BTreeMap<Class, Score>, Vec<String>) {
+    let mrn = Pattern::new(r"MRN-\d{7}").unwrap();
+    let scan = Scan { names: NAMES.lines().collect::<Dictionary>(), mrn: Some(mrn), ..Scan::default() };
+    let mut scores: BTreeMap<Class, Score> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for line in NOTES.lines().filter_map(|line| line.split_once('\t')).filter(|(of, _)| *of == set) {
+        let note = note(line.1);
+        let found = spans(&scan, &note.text);
+        for (class, span) in &note.marks {
+            let seen = |at: usize| found.iter().any(|(_, hit)| hit.contains(&at));
+            let value = &note.text[span.clone()];
+            let covered = value.char_indices().all(|(at, letter)| !letter.is_alphanumeric() || seen(span.start + at));
+            let score = scores.entry(*class).or_default();
+            score.marked += 1;
+            score.covered += u64::from(covered);
+            if !covered {
+                wrong.push(format!("missed {} `{value}` in: {}", class.word(), note.text));
+            }
+        }
+        for (class, hit) in &found {
+            let right = note.marks.iter().any(|(_, span)| span.start < hit.end && hit.start < span.end);
+            let score = scores.entry(*class).or_default();
+            score.found += 1;
+            score.right += u64::from(right);
+            if !right {
+                wrong.push(format!("wrongly {} `{}` in: {}", class.word(), &note.text[hit.clone()], note.text));
+            }
+        }
+    }
+    (scores, wrong)
+}
+
+#[test]
+fn labelled_notes_reach_their_floors() {
+    for set in ["dev", "held"] {
+        let (scores, wrong) = score(set);
+        println!("| {set} | marked | recall | precision |\n|---|---|---|---|");
+        for (class, score) in &scores {
+            let [recall, precision] =
+                [score.recall(), score.precision()].map(|share| format!("{}.{:03}", share / 1000, share % 1000));
+            println!("| {} | {} | {recall} | {precision} |", class.word(), score.marked);
+        }
+        if std::env::var_os("PGVEIL_SHOW_WRONG").is_some() {
+            wrong.iter().for_each(|line| println!("{set}: {line}"));
+        }
+        for (class, score) in &scores {
+            let (recall, precision) = if *class == Class::Name { NAMES_FLOOR } else { FLOOR };
+            assert!(score.recall() >= recall && score.precision() >= precision, "{set}: {}", class.word());
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Statements and where their values come from: `fixtures/sql/lineage.txt`.
+
+use super::*;
+use std::fmt::Write;
+
+/// A source as the fixture writes it: the column, and what became of it.
+fn source(catalog: &Catalog, source: &Source) -> String {
+    let relation = &catalog.relations[&source.relation];
+    let column = relation.columns.iter().find(|column| column.number == source.attribute).expect("a column");
+    let mut text = format!("{}.{}", relation.name, column.name);
+    match &source.way {
+        Way::Kept => {}
+        Way::Counted => text.push('#'),
+        Way::Through(step) => {
+            let _ = write!(text, "~{}", step.function.replace(' ', "_"));
+            if let Some(argument) = &step.argument {
+                let _ = write!(text, "({argument})");
+            }
+        }
+        Way::Part(path) => {
+            text.push('/');
+            let steps = path.iter().map(|step| match step {
+                JsonStep::Member(name) => name.clone(),
+                JsonStep::Element => "[]".to_owned(),
+                JsonStep::Any => "*".to_owned(),
+            });
+            text.push_str(&steps.collect::<Vec<_>>().join("/"));
+        }
+    }
+    text
+}
+
+fn lineage(catalog: &Catalog, of: &Lineage) -> String {
+    let mut parts: Vec<String> = of.sources.iter().map(|one| source(catalog, one)).collect();
+    parts.extend(of.functions.iter().map(|one| format!("+{}", one.name)));
+    parts.extend(of.untraced.map(|why| format!("%{why:?}").to_lowercase()));
+    let direct = if of.direct { "!" } else { "" };
+    if parts.is_empty() { "-".to_owned() } else { format!("{direct}{}", parts.join(" ")) }
+}
+
+/// What is known of the last statement of a text, as the fixture writes it.
+fn told(catalog: &Catalog, text: &str) -> String {
+    let facts = analyzed(catalog, text).pop().expect("a statement");
+    let mut told = String::new();
+    match (&facts.unknown, &facts.columns) {
+        (Some(why), _) => told.push_str(&format!("  unknown {why:?}\n")),
+        (None, None) => {}
+        (None, Some(columns)) => {
+            let columns = columns.iter().map(|column| format!("{}: {}", column.name, lineage(catalog, &column.lineage)));
+            let _ = writeln!(told, "  = {}", columns.collect::<Vec<_>>().join(", "));
+        }
+    }
+    for asked in &facts.asks {
+        let _ = writeln!(told, "  ? {}: {}", format!("{:?}", asked.how).to_lowercase(), lineage(catalog, &asked.of));
+    }
+    for stored in &facts.stores {
+        let relation = stored.relations.first().map_or("-", |oid| catalog.relations[oid].name.as_str());
+        let column = stored.column.as_deref().unwrap_or("?");
+        let _ = writeln!(told, "  > {relation}.{column}: {}", lineage(catalog, &stored.lineage));
+    }
+    told
+}
+
+#[test]
+fn statements() {
+    let catalog = catalog();
+    let fixture = include_str!("../../../fixtures/sql/lineage.txt");
+    let mut faults = Vec::new();
+    let mut now = String::new();
+    for block in fixture.split("\n\n") {
+        let lines: Vec<&str> = block.lines().collect();
+        let text: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with("  ")).collect();
+        let expected: String = lines.iter().filter(|line| line.starts_with("  ")).map(|line| format!("{line}\n")).collect();
+        let statement: String = text.iter().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
+        let found = told(&catalog, &statement);
+        let _ = write!(now, "{}\n{found}\n", text.join("\n"));
+        if found != expected {
+            faults.push(format!("{statement}expected\n{expected}found\n{found}"));
+        }
+    }
+    if let Ok(path) = std::env::var("LINEAGE_NOW") {
+        std::fs::write(path, now.trim_end().to_owned() + "\n").expect("a file");
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

@@ -1,0 +1,158 @@
+//! Functions whose text can be read: what goes in is followed through it.
+
+use std::rc::Rc;
+
+use super::scope::{Columns, Item, Level};
+use super::value::{Column, Shared, Sum, Value};
+use super::{Output, Tracer};
+use crate::sql::catalog::{Catalog, Function};
+use crate::sql::facts::FunctionName;
+use crate::sql::lex;
+use crate::sql::lineage::Untraced;
+use crate::sql::reader::Reader;
+use crate::sql::tree::{Arm, Change, Query, Select};
+use crate::sql::{change, expr, text};
+
+/// Most bytes of a function's text.
+const BYTES_MAX: usize = 65_536;
+/// Most functions of one name.
+const OVERLOADS_MAX: usize = 8;
+/// How deep functions that call functions are followed.
+pub(in crate::sql) const BODIES_NESTED_MAX: usize = 8;
+
+/// A function and its statements.
+pub(in crate::sql) struct Body<'c> {
+    /// The function.
+    pub(in crate::sql) function: &'c Function,
+    /// Its statements in order.
+    pub(in crate::sql) changes: Vec<Change>,
+}
+
+/// The functions of a name with their statements; none unless all of them can be read.
+pub(in crate::sql) fn bodies<'c>(catalog: &'c Catalog, name: &FunctionName) -> Option<Vec<Body<'c>>> {
+    let schema = name.schema.as_ref()?;
+    if name.builtin {
+        return None;
+    }
+    let known = catalog.functions.get(&name.name)?.iter().filter(|function| function.schema == *schema);
+    let all: Vec<Body<'c>> = known.take(OVERLOADS_MAX + 1).map(body).collect::<Option<_>>()?;
+    (!all.is_empty() && all.len() <= OVERLOADS_MAX).then_some(all)
+}
+
+fn body(function: &Function) -> Option<Body<'_>> {
+    let source = function.body.as_ref()?;
+    let plain = function.language == "sql" && !function.configured && !function.aggregate && source.len() <= BYTES_MAX;
+    if !plain {
+        return None;
+    }
+    let tokens = lex::tokens(source).ok()?;
+    let mut inner = tokens.as_slice();
+    if let [begin, atomic, rest @ .., end] = inner
+        && begin.is(source, "begin")
+        && atomic.is(source, "atomic")
+        && end.is(source, "end")
+    {
+        inner = rest;
+    }
+    let statements = text::split(source, inner).ok()?;
+    let changes = statements.into_iter().map(|tokens| statement(source, tokens)).collect::<Option<Vec<_>>>()?;
+    (!changes.is_empty()).then_some(Body { function, changes })
+}
+
+fn statement(source: &str, tokens: &[lex::Token]) -> Option<Change> {
+    let mut reader = Reader::new(source, tokens);
+    let change = if reader.eat("return") {
+        let items = vec![(expr::expr(&mut reader).ok()?, None)];
+        let arms = vec![Arm::Select(Box::new(Select { items, ..Select::default() }))];
+        Change::Query(Query { arms, union: true, ..Query::default() })
+    } else if crate::sql::query::begins(&reader) {
+        change::change(&mut reader).ok()?
+    } else {
+        return None;
+    };
+    let into = matches!(&change, Change::Query(query) if crate::sql::walk::into(query).is_some());
+    (reader.done() && !into).then_some(change)
+}
+
+impl Tracer<'_> {
+    /// What functions of a name give, followed through their texts; none if those cannot be read.
+    pub(super) fn bodies(&mut self, name: &FunctionName, args: &[Shared]) -> Option<Output> {
+        let key = (name.schema.clone()?, name.name.clone());
+        if self.inside.len() >= BODIES_NESTED_MAX || self.inside.contains(&key) {
+            return None;
+        }
+        let catalog = self.catalog;
+        let all = bodies(catalog, name)?;
+        self.inside.push(key);
+        let mut whole: Option<Output> = None;
+        for body in &all {
+            let output = self.body(body, args);
+            whole = Some(match whole {
+                None => output,
+                Some(before) => joined(before, output),
+            });
+        }
+        self.inside.pop();
+        whole
+    }
+
+    fn body(&mut self, body: &Body<'_>, args: &[Shared]) -> Output {
+        if !self.deeper() {
+            return Err(Untraced::Bound);
+        }
+        let mut inner = Tracer::new(self.catalog, self.made);
+        let mut all = Sum::new();
+        args.iter().for_each(|arg| {
+            all.add(arg);
+        });
+        let arguments = Rc::new(all.kept());
+        let named = body.function.arguments.iter().enumerate().filter(|(_, name)| !name.is_empty());
+        let variadic = args.len() > body.function.arguments.len();
+        let of = |at: usize| {
+            let clean = inner.clean.clone();
+            if variadic { arguments.clone() } else { args.get(at).cloned().unwrap_or(clean) }
+        };
+        let columns = named.map(|(at, name)| Column { name: name.as_str().into(), value: of(at) }).collect();
+        let item = Item::named(Some(&body.function.name), Columns::Made(Rc::new(columns)));
+        inner.levels.push(Level { items: vec![item] });
+        inner.arguments = Some(arguments);
+        self.lend(&mut inner);
+        let mut output = Ok(Rc::new(Vec::new()));
+        for change in &body.changes {
+            output = inner.change(change);
+        }
+        inner.lend_back(self);
+        self.shallower();
+        output
+    }
+
+    /// Lets another tracer go on with what this one has gathered.
+    fn lend(&mut self, inner: &mut Tracer<'_>) {
+        inner.asks = std::mem::take(&mut self.asks);
+        inner.stores = std::mem::take(&mut self.stores);
+        inner.called = std::mem::take(&mut self.called);
+        inner.inside = std::mem::take(&mut self.inside);
+        (inner.depth, inner.work) = (self.depth, self.work);
+    }
+
+    fn lend_back(mut self, outer: &mut Tracer<'_>) {
+        let depth = outer.depth;
+        self.lend(outer);
+        outer.depth = depth;
+    }
+}
+
+/// What one or the other function gives.
+fn joined(one: Output, other: Output) -> Output {
+    let (one, other) = (one?, other?);
+    if one.len() != other.len() {
+        return Err(Untraced::Columns);
+    }
+    let both = one.iter().zip(other.iter()).map(|(left, right)| {
+        let mut sum = Sum::new();
+        sum.add(&left.value);
+        sum.add(&right.value);
+        Column { name: left.name.clone(), value: Rc::new(Value { direct: false, ..sum.kept() }) }
+    });
+    Ok(Rc::new(both.collect()))
+}

@@ -1,0 +1,279 @@
+//! Expressions: each gives a value.
+
+use std::rc::Rc;
+
+use super::Tracer;
+use super::cast::BOOL;
+use super::scope;
+use super::value::{Column, Shared, Sum, Value};
+use crate::sql::lineage::{JsonStep, Untraced, Use, Way};
+use crate::sql::tree::{Expr, Is, Query, Sign, Value as Constant};
+
+impl<'a> Tracer<'a> {
+    /// What an expression is made of.
+    pub(super) fn expr(&mut self, expr: &'a Expr) -> Shared {
+        match expr {
+            Expr::Value(Constant::Bool(_)) => Rc::new(Value::clean(BOOL)),
+            Expr::Value(Constant::Number(_)) => Rc::new(Value { small: true, ..Value::clean(super::cast::NUMERIC) }),
+            Expr::Value(_) | Expr::CurrentOf(_) => self.clean.clone(),
+            Expr::Parameter => self.arguments.clone().unwrap_or_else(|| self.clean.clone()),
+            Expr::Column(name) => self.named(name),
+            _ if !self.deeper() => Rc::new(Value::untraced(Untraced::Bound)),
+            expr => {
+                let value = self.formed(expr);
+                self.shallower();
+                value
+            }
+        }
+    }
+
+    fn formed(&mut self, expr: &'a Expr) -> Shared {
+        match expr {
+            Expr::Star(name) if name.is_empty() => self.clean.clone(),
+            Expr::Star(name) => self.row_of(name).unwrap_or_else(|| Rc::new(Value::untraced(Untraced::Name))),
+            Expr::Call(call) => self.call(call),
+            Expr::Chain(signs, args) => self.chain(signs, args),
+            Expr::Compare(sign, sides) => self.computed(sign, [&sides.0, &sides.1]),
+            Expr::And(list) => self.computed("and", list),
+            Expr::Or(list) => self.computed("or", list),
+            Expr::Not(inner) => self.computed("not", [inner.as_ref()]),
+            Expr::Is(inner, Is::Null, _) => self.is_null(inner),
+            Expr::Is(inner, ..) => self.computed("is", [inner.as_ref()]),
+            Expr::Distinct(sides, _) => self.computed("is distinct from", [&sides.0, &sides.1]),
+            Expr::In(left, list, _) => {
+                let all: Vec<&'a Expr> = std::iter::once(left.as_ref()).chain(list).collect();
+                self.computed("in", all)
+            }
+            Expr::InQuery(left, query, _) => {
+                let mut sum = Sum::new();
+                let left = self.expr(left);
+                sum.add(&left);
+                let right = self.columns(query);
+                sum.add(&right);
+                Rc::new(sum.kept().through("in", None, BOOL))
+            }
+            Expr::Between(parts, _) => self.computed("between", [&parts.0, &parts.1, &parts.2]),
+            Expr::Any(sides, sign, _) => {
+                self.fails_as_operator(sign, &sides.1);
+                self.computed(&sign.sign, [&sides.0, &sides.1])
+            }
+            Expr::Case(subject, branches, otherwise) => self.case(subject.as_deref(), branches, otherwise.as_deref()),
+            Expr::Cast(inner, types) => self.casts(inner, types),
+            Expr::Row(list) => self.row(list),
+            Expr::Array(list) => self.array(list),
+            Expr::ArrayQuery(query) => {
+                let value = self.columns(query);
+                Rc::new(Value { plain: false, ..value.kept(super::cast::ARRAY) })
+            }
+            Expr::Part(inner, subscripts, fields) => self.part(inner, subscripts, fields),
+            Expr::Query(query) => self.scalar(query),
+            Expr::Exists(query) => {
+                let _ = self.query(query);
+                Rc::new(Value::clean(BOOL))
+            }
+            Expr::Overlaps(sides) => self.computed("overlaps", [&sides.0, &sides.1]),
+            Expr::Collate(inner) => {
+                let value = self.expr(inner);
+                if value.is_clean() { value } else { Rc::new(value.kept(value.kind)) }
+            }
+            Expr::Value(_) | Expr::CurrentOf(_) | Expr::Parameter | Expr::Column(_) => self.clean.clone(),
+        }
+    }
+
+    /// A truth value computed with all of these.
+    fn computed(&mut self, function: &str, list: impl IntoIterator<Item = &'a Expr>) -> Shared {
+        let mut sum = Sum::new();
+        for expr in list {
+            let value = self.expr(expr);
+            self.work += sum.add(&value);
+        }
+        Rc::new(sum.kept().through(function, None, BOOL))
+    }
+
+    /// IS NULL: a column shows only whether it is there; of what stands for several, which one shows.
+    fn is_null(&mut self, inner: &'a Expr) -> Shared {
+        let value = self.expr(inner);
+        Rc::new(null_test(&value))
+    }
+
+    /// The columns of a query as one value.
+    pub(super) fn columns(&mut self, query: &'a Query) -> Shared {
+        match self.query(query) {
+            Err(why) => Rc::new(Value::untraced(why)),
+            Ok(columns) => {
+                if let [only] = columns.as_slice() {
+                    return only.value.clone();
+                }
+                Rc::new(scope::row(Ok(columns)))
+            }
+        }
+    }
+
+    fn scalar(&mut self, query: &'a Query) -> Shared {
+        match self.query(query) {
+            Err(why) => Rc::new(Value::untraced(why)),
+            Ok(columns) => {
+                if let Some(first) = columns.first() {
+                    self.scalars.insert(std::ptr::from_ref(query), first.name.clone());
+                }
+                match columns.as_slice() {
+                    [only] => only.value.clone(),
+                    _ => Rc::new(scope::row(Ok(columns))),
+                }
+            }
+        }
+    }
+
+    fn row(&mut self, list: &'a [Expr]) -> Shared {
+        let mut columns = Vec::with_capacity(list.len());
+        for (at, expr) in list.iter().enumerate() {
+            if let Expr::Star(name) = expr
+                && !name.is_empty()
+                && let Some(row) = self.row_of(name).and_then(|value| value.row.clone())
+            {
+                columns.extend(row.iter().cloned());
+                continue;
+            }
+            let value = self.expr(expr);
+            columns.push(Column { name: format!("f{}", at + 1).into(), value });
+        }
+        Rc::new(scope::row(Ok(Rc::new(columns))))
+    }
+
+    fn array(&mut self, list: &'a [Expr]) -> Shared {
+        let mut sum = Sum::new();
+        for expr in list {
+            let value = self.expr(expr);
+            self.work += sum.add(&value);
+        }
+        Rc::new(Value { plain: false, kind: super::cast::ARRAY, ..sum.kept() })
+    }
+
+    fn case(&mut self, subject: Option<&'a Expr>, branches: &'a [(Expr, Expr)], otherwise: Option<&'a Expr>) -> Shared {
+        let mut conditions = Sum::new();
+        let mut results = Sum::new();
+        if let Some(subject) = subject {
+            let value = self.expr(subject);
+            self.asks.ask(Use::Equal, Use::Match, &value);
+            conditions.add(&value);
+        }
+        for (condition, result) in branches {
+            let value = self.expr(condition);
+            self.work += conditions.add(&value);
+            if subject.is_some() {
+                self.asks.ask(Use::Equal, Use::Match, &value);
+            } else {
+                self.condition(condition);
+            }
+            let result = self.expr(result);
+            self.work += results.add(&result);
+        }
+        match otherwise {
+            Some(otherwise) => {
+                let otherwise = self.expr(otherwise);
+                results.add(&otherwise);
+            }
+            None => {
+                results.add(&self.clean);
+            }
+        }
+        let results = results.kept();
+        let asked = conditions.kept().through("case", None, results.kind);
+        if asked.is_clean() {
+            return Rc::new(results);
+        }
+        let (kind, plain, small) = (results.kind, results.plain, results.small);
+        let mut sum = Sum::new();
+        self.work += sum.add(&results) + sum.add(&asked);
+        Rc::new(Value { kind, plain, small, mixed: true, ..sum.kept() })
+    }
+
+    /// Fields and elements.
+    fn part(&mut self, inner: &'a Expr, subscripts: &'a [Expr], fields: &'a [String]) -> Shared {
+        let value = self.fields(inner, fields);
+        if subscripts.is_empty() {
+            return value;
+        }
+        let mut steps = Vec::new();
+        let mut clean = true;
+        for subscript in subscripts {
+            let value = self.expr(subscript);
+            clean &= value.is_clean();
+            self.asks.ask(Use::Match, Use::Match, &value);
+            steps.push(super::json::step(subscript));
+        }
+        let json = super::cast::is_json(self.catalog, value.kind);
+        if json && clean {
+            return Rc::new(value.part(&steps, value.kind, true));
+        }
+        let element = super::cast::element(self.catalog, value.kind);
+        if clean && let Some(element) = element {
+            return Rc::new(Value { plain: false, ..value.kept(element) });
+        }
+        let _ = JsonStep::Any;
+        Rc::new(value.through("subscript", None, 0))
+    }
+
+    /// Operators of one precedence, from the left.
+    fn chain(&mut self, signs: &'a [Sign], args: &'a [Expr]) -> Shared {
+        let Some((first, rest)) = args.split_first() else { return self.clean.clone() };
+        let mut value = self.expr(first);
+        if rest.is_empty() {
+            let sign = signs.first().map_or("-", |sign| sign.sign.as_str());
+            self.fails_as_prefix(sign, &value);
+            return Rc::new(value.through(sign, None, value.kind));
+        }
+        let mut signs = signs.iter();
+        if let Some(Sign { sign, .. }) = signs.clone().next()
+            && matches!(sign.as_str(), "like" | "ilike" | "similar")
+        {
+            return self.pattern(sign, value, rest);
+        }
+        for arg in rest {
+            let sign = signs.next().map_or("", |sign| sign.sign.as_str());
+            let right = self.expr(arg);
+            self.work += value.sources.len() + right.sources.len();
+            value = self.binary(sign, &value, &right, arg);
+        }
+        value
+    }
+
+    fn pattern(&mut self, sign: &str, value: Shared, rest: &'a [Expr]) -> Shared {
+        let mut sum = Sum::new();
+        sum.add(&value);
+        for arg in rest {
+            let value = self.expr(arg);
+            if !value.is_clean() {
+                self.fail(&value);
+            }
+            sum.add(&value);
+        }
+        Rc::new(sum.kept().through(sign, None, BOOL))
+    }
+}
+
+/// Whether a value is there.
+pub(super) fn null_test(value: &Value) -> Value {
+    if let Some(row) = &value.row {
+        let mut sum = Sum::new();
+        row.iter().for_each(|column| {
+            sum.add(&null_test(&column.value));
+        });
+        return Value { kind: BOOL, ..sum.kept() };
+    }
+    if value.mixed {
+        return value.through("is null", None, BOOL);
+    }
+    let mut test = value.through("is null", None, BOOL);
+    for source in &mut test.sources {
+        let computed = |step: &crate::sql::lineage::Step| step.function != "is null";
+        source.way = match &source.way {
+            Way::Through(step) if computed(step) => continue,
+            Way::Part(_) if !value.plain => continue,
+            _ => Way::Counted,
+        };
+    }
+    test.sources.sort_unstable();
+    test.sources.dedup();
+    test
+}

@@ -1,0 +1,115 @@
+//! Conditions: what each asks.
+
+use std::rc::Rc;
+
+use super::Tracer;
+use super::value::{Shared, Value};
+use crate::sql::lineage::{Untraced, Use};
+use crate::sql::tree::{Expr, Is};
+
+impl<'a> Tracer<'a> {
+    /// Notes what a condition asks.
+    pub(super) fn condition(&mut self, condition: &'a Expr) {
+        if !self.deeper() {
+            return;
+        }
+        match condition {
+            Expr::And(list) | Expr::Or(list) => list.iter().for_each(|part| self.condition(part)),
+            Expr::Not(inner) => self.condition(inner),
+            Expr::Is(inner, Is::Null, _) => {
+                let value = self.expr(inner);
+                self.ask_null(&value);
+            }
+            Expr::Is(inner, Is::Bool(_) | Is::Unknown, _) => self.condition(inner),
+            Expr::Compare(sign, sides) => {
+                let how = if matches!(*sign, "=" | "<>") { Use::Equal } else { Use::Order };
+                self.ask_pair(how, &sides.0, &sides.1);
+            }
+            Expr::Distinct(sides, _) => self.ask_pair(Use::Equal, &sides.0, &sides.1),
+            Expr::In(left, list, _) => {
+                self.ask_one(Use::Equal, left);
+                list.iter().for_each(|item| self.ask_one(Use::Equal, item));
+            }
+            Expr::InQuery(left, query, _) => {
+                self.ask_one(Use::Equal, left);
+                let columns = self.columns(query);
+                self.ask_value(Use::Equal, &columns);
+            }
+            Expr::Between(parts, _) => {
+                [&parts.0, &parts.1, &parts.2].into_iter().for_each(|part| self.ask_one(Use::Order, part));
+            }
+            Expr::Any(sides, sign, _) => {
+                let how = match sign.sign.as_str() {
+                    "=" | "<>" | "!=" => Use::Equal,
+                    "<" | ">" | "<=" | ">=" => Use::Order,
+                    _ => Use::Match,
+                };
+                self.fails_as_operator(sign, &sides.1);
+                self.ask_one(how, &sides.0);
+                self.ask_any(how, &sides.1);
+            }
+            Expr::Exists(query) => {
+                let _ = self.query(query);
+            }
+            other => {
+                let value = self.expr(other);
+                self.asks.ask(Use::Match, Use::Match, &value);
+            }
+        }
+        self.shallower();
+    }
+
+    fn ask_pair(&mut self, how: Use, left: &'a Expr, right: &'a Expr) {
+        self.ask_one(how, left);
+        self.ask_one(how, right);
+    }
+
+    fn ask_one(&mut self, how: Use, side: &'a Expr) {
+        if matches!(side, Expr::Value(_)) {
+            return;
+        }
+        let value = self.expr(side);
+        self.ask_value(how, &value);
+    }
+
+    /// The right side of ANY: a query's columns, or an array's elements.
+    fn ask_any(&mut self, how: Use, side: &'a Expr) {
+        match side {
+            Expr::Query(query) => {
+                let columns = self.columns(query);
+                self.ask_value(how, &columns);
+            }
+            side => self.ask_one(how, side),
+        }
+    }
+
+    /// Asks about a value, of a row about each of its columns.
+    pub(super) fn ask_value(&mut self, how: Use, value: &Shared) {
+        match &value.row {
+            Some(row) => row.iter().for_each(|column| self.asks.ask(how, Use::Match, &column.value)),
+            None => self.asks.ask(how, Use::Match, value),
+        }
+    }
+
+    fn ask_null(&mut self, value: &Shared) {
+        match &value.row {
+            Some(row) => {
+                row.iter().for_each(|column| self.asks.ask(Use::Null, Use::Match, &column.value));
+            }
+            None => {
+                let how = if value.mixed { Use::Equal } else { Use::Null };
+                self.asks.ask(how, Use::Match, value);
+            }
+        }
+    }
+
+    /// Notes that something can fail by a value.
+    pub(super) fn fail(&mut self, value: &Value) {
+        self.asks.ask(Use::Fail, Use::Fail, value);
+    }
+
+    /// What cannot be followed, as a value.
+    pub(super) fn lost(&self, why: Untraced) -> Shared {
+        Rc::new(Value::untraced(why))
+    }
+}

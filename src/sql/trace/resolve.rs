@@ -1,0 +1,106 @@
+//! Names in expressions.
+
+use std::rc::Rc;
+
+use super::Tracer;
+use super::scope::{self, Found};
+use super::value::{Shared, Value};
+use crate::sql::lineage::Untraced;
+use crate::sql::tree::Expr;
+
+impl<'a> Tracer<'a> {
+    /// What a name in an expression stands for: a column, a whole row, or a function on a row.
+    pub(super) fn named(&mut self, name: &'a [String]) -> Shared {
+        match name {
+            [] => Rc::new(Value::untraced(Untraced::Name)),
+            [only] => self.unqualified(only),
+            [qualifier @ .., last] => match self.qualified(qualifier, last) {
+                Some(Found::Value(value)) => value,
+                Some(Found::Nothing) if scope::is_system(last) => self.clean.clone(),
+                Some(Found::Nothing) => self.on_row(qualifier, last),
+                None => Rc::new(Value::untraced(Untraced::Name)),
+            },
+        }
+    }
+
+    fn unqualified(&mut self, name: &str) -> Shared {
+        for level in self.levels.iter().rev() {
+            self.work += level.items.iter().map(|item| item.columns.len() / 8 + 1).sum::<usize>();
+            if let Found::Value(value) = level.column(name) {
+                return value;
+            }
+        }
+        let whole = self.row_of(&[name.to_owned()]);
+        whole.unwrap_or_else(|| Rc::new(Value::untraced(Untraced::Name)))
+    }
+
+    /// The column of this name among those of the innermost query.
+    pub(super) fn level_column(&mut self, name: &str) -> Option<Shared> {
+        match self.levels.last()?.column(name) {
+            Found::Value(value) => Some(value),
+            Found::Nothing => None,
+        }
+    }
+
+    /// A whole row by its item's name.
+    pub(super) fn row_of(&mut self, name: &[String]) -> Option<Shared> {
+        let item = self.levels.iter().rev().find_map(|level| level.item(name))?;
+        let columns = item.columns.all();
+        if let Ok(columns) = &columns {
+            self.work += columns.len();
+        }
+        Some(Rc::new(scope::row(columns)))
+    }
+
+    /// `p.func` is `func(p)` where it is no column.
+    fn on_row(&mut self, qualifier: &[String], name: &str) -> Shared {
+        let Some(row) = self.row_of(qualifier) else { return Rc::new(Value::untraced(Untraced::Name)) };
+        self.column_call(name, &row)
+    }
+
+    /// A function called in the notation of a column.
+    pub(super) fn column_call(&mut self, name: &str, row: &Shared) -> Shared {
+        let function = crate::sql::names::function(self.catalog, &[name.to_owned()]);
+        if function.builtin {
+            return self.own(name, std::slice::from_ref(row), &[]);
+        }
+        if !self.catalog.functions.contains_key(name) {
+            return Rc::new(Value::untraced(Untraced::Name));
+        }
+        if !self.called.contains(&function) {
+            self.called.push(function.clone());
+        }
+        self.others(function, std::slice::from_ref(row), false)
+    }
+
+    /// A field of a row, a composite value or a column given by a chain of fields.
+    pub(super) fn fields(&mut self, inner: &'a Expr, fields: &[String]) -> Shared {
+        let mut value = match inner {
+            Expr::Column(name) if name.len() == 1 && !fields.is_empty() => self.named(name),
+            inner => self.expr(inner),
+        };
+        for field in fields {
+            value = self.field(&value, field);
+        }
+        value
+    }
+
+    fn field(&mut self, value: &Shared, field: &str) -> Shared {
+        if let Some(row) = &value.row {
+            let known = row.iter().find(|column| *column.name == *field).map(|column| column.value.clone());
+            if let Some(value) = known {
+                return value;
+            }
+            if field == "*" {
+                return value.clone();
+            }
+            return self.column_call(field, value);
+        }
+        let function = crate::sql::names::function(self.catalog, &[field.to_owned()]);
+        if !function.builtin && self.catalog.functions.contains_key(field) {
+            // The composite type's own field comes first, but which fields it has is not known.
+            return self.column_call(field, value);
+        }
+        Rc::new(value.through("field", None, 0))
+    }
+}

@@ -1,0 +1,178 @@
+//! What a value is made of, while it is being followed.
+
+use std::rc::Rc;
+
+use crate::sql::catalog::Oid;
+use crate::sql::facts::FunctionName;
+use crate::sql::lineage::{JsonStep, Lineage, SOURCES_MAX, Source, Step, Untraced, Way};
+
+/// How many sources are gathered before doubles are taken out.
+const GATHERED_MAX: usize = 512;
+
+/// A value: shared, since a column is referred to again and again.
+pub(super) type Shared = Rc<Value>;
+
+/// What a value is made of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Value {
+    /// Columns, each with its way; sorted, without doubles.
+    pub(super) sources: Vec<Source>,
+    /// Functions of unknown content.
+    pub(super) functions: Vec<FunctionName>,
+    /// Why it could not be traced.
+    pub(super) untraced: Option<Untraced>,
+    /// Exactly one column, unchanged.
+    pub(super) direct: bool,
+    /// True if constants or other columns can stand in its place.
+    pub(super) mixed: bool,
+    /// True if nothing has been computed with it: it is a column, or a part of a document.
+    pub(super) plain: bool,
+    /// True if it is a number too small to overflow anything: a length, a year.
+    pub(super) small: bool,
+    /// Its type; 0 if not known.
+    pub(super) kind: Oid,
+    /// The columns of a row.
+    pub(super) row: Option<Rc<Vec<Column>>>,
+}
+
+/// A column of something: its name and what it is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Column {
+    /// Its name.
+    pub(super) name: Rc<str>,
+    /// What it is made of.
+    pub(super) value: Shared,
+}
+
+impl Value {
+    /// A constant of a type.
+    pub(super) fn clean(kind: Oid) -> Self {
+        Self { kind, mixed: true, ..Self::default() }
+    }
+
+    /// What could not be traced.
+    pub(super) fn untraced(why: Untraced) -> Self {
+        Self { untraced: Some(why), mixed: true, ..Self::default() }
+    }
+
+    /// A column as it is.
+    pub(super) fn column(relation: Oid, attribute: i16, kind: Oid) -> Self {
+        let sources = vec![Source { relation, attribute, way: Way::Kept }];
+        Self { sources, direct: true, plain: true, kind, ..Self::default() }
+    }
+
+    /// True if nothing of a relation, of a function or of doubt is in it.
+    pub(super) fn is_clean(&self) -> bool {
+        self.sources.is_empty() && self.functions.is_empty() && self.untraced.is_none()
+    }
+
+    /// True if it is one column's value, nothing else in its place.
+    pub(super) fn is_one_column(&self) -> bool {
+        let one = matches!(self.sources.as_slice(), [Source { way: Way::Kept, .. }]);
+        one && !self.mixed && self.functions.is_empty() && self.untraced.is_none()
+    }
+
+    /// The same after something was computed with it.
+    pub(super) fn through(&self, function: &str, argument: Option<&str>, kind: Oid) -> Self {
+        let step = || Step { function: function.to_owned(), argument: argument.map(str::to_owned) };
+        self.by(kind, |way| match way {
+            Way::Kept => Way::Through(step()),
+            other => other.clone(),
+        })
+    }
+
+    /// The same where only how often it is there shows.
+    pub(super) fn counted(&self, kind: Oid) -> Self {
+        self.by(kind, |_| Way::Counted)
+    }
+
+    /// A part of a document.
+    pub(super) fn part(&self, steps: &[JsonStep], kind: Oid, whole: bool) -> Self {
+        let mut part = self.by(kind, |way| match way {
+            Way::Kept => Way::Part(steps.to_vec()),
+            Way::Part(path) if self.plain => Way::Part(path.iter().chain(steps).cloned().collect()),
+            other => other.clone(),
+        });
+        part.plain = self.plain && whole;
+        part
+    }
+
+    /// The same in another type, unchanged.
+    pub(super) fn kept(&self, kind: Oid) -> Self {
+        Self { direct: false, kind, row: None, ..self.clone() }
+    }
+
+    fn by(&self, kind: Oid, change: impl Fn(&Way) -> Way) -> Self {
+        let changed = |source: &Source| Source { way: change(&source.way), ..*source };
+        let mut sources: Vec<Source> = self.sources.iter().map(changed).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        Self { sources, functions: self.functions.clone(), untraced: self.untraced, mixed: self.mixed, kind, ..Self::default() }
+    }
+
+    /// What a result, a condition or a store says of it.
+    pub(super) fn lineage(&self) -> Lineage {
+        Lineage { sources: self.sources.clone(), functions: self.functions.clone(), untraced: self.untraced, direct: self.direct }
+    }
+}
+
+/// Values put together.
+#[derive(Default)]
+pub(super) struct Sum {
+    value: Value,
+    parts: usize,
+    sorted: usize,
+    plain: bool,
+}
+
+impl Sum {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Self { plain: true, ..Self::default() }
+    }
+
+    /// Takes a value in, as one that may stand in the whole's place; gives what it cost.
+    pub(super) fn add(&mut self, value: &Value) -> usize {
+        let cost = 1 + value.sources.len() + value.functions.len();
+        let same = self.parts > 0 && self.value.sources == value.sources;
+        self.value.mixed |= value.mixed || (self.parts > 0 && !same);
+        self.plain &= value.plain || value.is_clean();
+        if self.parts == 0 {
+            self.value.kind = value.kind;
+        } else if self.value.kind != value.kind && !value.is_clean() {
+            self.value.kind = if self.value.is_clean() { value.kind } else { 0 };
+        }
+        self.value.small = value.small && (self.parts == 0 || self.value.small);
+        self.parts += 1;
+        self.value.untraced = self.value.untraced.or(value.untraced);
+        if !same {
+            self.value.sources.extend_from_slice(&value.sources);
+        }
+        for function in &value.functions {
+            if !self.value.functions.contains(function) {
+                self.value.functions.push(function.clone());
+            }
+        }
+        if self.value.sources.len() > (2 * self.sorted).max(GATHERED_MAX) {
+            self.tidy();
+        }
+        cost
+    }
+
+    fn tidy(&mut self) {
+        self.value.sources.sort_unstable();
+        self.value.sources.dedup();
+        self.sorted = self.value.sources.len();
+    }
+
+    /// The whole: one of the values, whichever.
+    pub(super) fn kept(mut self) -> Value {
+        self.tidy();
+        self.value.plain = self.plain && self.parts > 0;
+        if self.value.sources.len() > SOURCES_MAX {
+            self.value.sources.clear();
+            self.value.untraced = Some(Untraced::Bound);
+        }
+        self.value
+    }
+}
