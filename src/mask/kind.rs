@@ -43,10 +43,6 @@ pub(super) enum Kind {
     Json(bool),
     /// `xml`
     Xml,
-    /// `tsvector`
-    Words,
-    /// `hstore`
-    Pairs,
     /// `"char"`: one byte.
     Char,
     /// An enum with its labels.
@@ -136,7 +132,6 @@ fn known(oid: u32, modifier: i32) -> Option<Kind> {
         1186 => Kind::Interval,
         1700 => Kind::Numeric,
         2950 => Kind::Uuid,
-        3614 => Kind::Words,
         3802 => Kind::Json(true),
         // `int2vector`, `oidvector` and geometry: they have elements, but are written otherwise than arrays.
         22 | 30 | 600..=604 | 628 | 718 => Kind::Other,
@@ -148,7 +143,6 @@ fn known(oid: u32, modifier: i32) -> Option<Kind> {
 fn extension(info: &TypeInfo, format: Format) -> Kind {
     match info.category {
         'S' if format == Format::Text || info.name == "citext" => Kind::Text(Limit::None),
-        _ if info.name == "hstore" => Kind::Pairs,
         _ => Kind::Other,
     }
 }

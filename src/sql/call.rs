@@ -376,7 +376,9 @@ fn special_call(reader: &mut Reader<'_>, name: Name) -> Read<Call> {
 
 /// COLUMNS of XMLTABLE and JSON_TABLE, up to the parenthesis that ends the call: only their expressions matter.
 fn column_definitions(reader: &mut Reader<'_>, args: &mut Vec<Expr>, columns: &mut Vec<String>) -> Read<()> {
-    let (mut open, mut first, mut nested) = (0_usize, true, 0_usize);
+    let (mut open, mut first) = (0_usize, true);
+    // JSON_TABLE puts them in parentheses, XMLTABLE does not.
+    let mut nested = usize::from(reader.sign("("));
     while open > 0 || !reader.sign(")") {
         if open == nested && std::mem::take(&mut first) {
             if reader.is("nested") && (reader.is_at(1, "path") || reader.peek(1).is_some_and(Token::is_text)) {

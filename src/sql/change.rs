@@ -1,13 +1,13 @@
 //! INSERT, UPDATE, DELETE and MERGE.
 
 use super::facts::UnknownReason;
-use super::reader::{Read, Reader};
+use super::reader::{QUERY_LEVELS, Read, Reader};
 use super::tree::{Assignment, Change, Insert, Mass, Merge, Returning, When, With};
 use super::{expr, query};
 
 /// A query or a change of data with its WITH.
 pub(super) fn change(reader: &mut Reader<'_>) -> Read<Change> {
-    reader.deeper(|reader| {
+    reader.deeper_by(QUERY_LEVELS, |reader| {
         let with = query::with(reader)?;
         if reader.is("insert") {
             return insert(reader, with).map(|insert| Change::Insert(Box::new(insert)));

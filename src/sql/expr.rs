@@ -165,7 +165,7 @@ fn comparison(sign: &str) -> Option<&'static str> {
 fn chain(left: Expr, sign: Sign, right: Expr, strength: u8) -> Expr {
     match left {
         Expr::Chain(mut signs, mut args)
-            if args.len() == signs.len() + 1 && signs.iter().all(|known| power_of(&known.sign) == strength) =>
+            if args.len() == signs.len() + 1 && signs.first().is_some_and(|known| power_of(&known.sign) == strength) =>
         {
             signs.push(sign);
             args.push(right);
@@ -358,36 +358,44 @@ pub(super) fn paren(reader: &mut Reader<'_>) -> Read<Paren> {
             return Ok(Paren::List(Vec::new()));
         }
         if !reader.sign("(") && reader.query_ahead() {
-            let inner = query::query(reader)?;
-            reader.need_sign(")")?;
-            return Ok(Paren::Query(Box::new(inner)));
+            return paren_query(reader);
+        } else if reader.sign("(") && reader.query_ahead() {
+            return paren_paren(reader);
         }
-        if !(reader.sign("(") && reader.query_ahead()) {
-            let list = exprs(reader)?;
-            reader.need_sign(")")?;
-            return Ok(Paren::List(list));
-        }
-        let first = match paren(reader)? {
-            Paren::Query(inner) if reader.sign(")") => {
-                reader.at += 1;
-                return Ok(Paren::Query(inner));
-            }
-            Paren::Query(inner) if query::goes_on(reader) => {
-                let whole = query::rest(reader, *inner)?;
-                reader.need_sign(")")?;
-                return Ok(Paren::Query(Box::new(whole)));
-            }
-            Paren::Query(inner) => Expr::Query(inner),
-            Paren::List(list) => one_or_row(list),
-        };
-        let first = parts(reader, first)?;
-        let mut list = vec![infix(reader, first, 0)?];
-        while reader.eat_sign(",") {
-            list.push(expr(reader)?);
-        }
+        let list = exprs(reader)?;
         reader.need_sign(")")?;
         Ok(Paren::List(list))
     })
+}
+
+fn paren_query(reader: &mut Reader<'_>) -> Read<Paren> {
+    let inner = query::query(reader)?;
+    reader.need_sign(")")?;
+    Ok(Paren::Query(Box::new(inner)))
+}
+
+/// A parenthesis that begins with another one before a query.
+fn paren_paren(reader: &mut Reader<'_>) -> Read<Paren> {
+    let first = match paren(reader)? {
+        Paren::Query(inner) if reader.sign(")") => {
+            reader.at += 1;
+            return Ok(Paren::Query(inner));
+        }
+        Paren::Query(inner) if query::goes_on(reader) => {
+            let whole = query::rest(reader, *inner)?;
+            reader.need_sign(")")?;
+            return Ok(Paren::Query(Box::new(whole)));
+        }
+        Paren::Query(inner) => Expr::Query(inner),
+        Paren::List(list) => one_or_row(list),
+    };
+    let first = parts(reader, first)?;
+    let mut list = vec![infix(reader, first, 0)?];
+    while reader.eat_sign(",") {
+        list.push(expr(reader)?);
+    }
+    reader.need_sign(")")?;
+    Ok(Paren::List(list))
 }
 
 fn one_or_row(mut list: Vec<Expr>) -> Expr {

@@ -4,7 +4,7 @@ use super::change;
 use super::expr::{self, Paren};
 use super::facts::UnknownReason;
 use super::lex::Kind;
-use super::reader::{Read, Reader};
+use super::reader::{QUERY_LEVELS, Read, Reader};
 use super::tree::{Alias, Arm, Cte, Expr, From, Into, Join, Joint, Link, Query, Role, Rows, Select, Side, With};
 
 /// Most queries of one WITH.
@@ -12,7 +12,7 @@ const CTES_MAX: usize = 1024;
 
 /// A query with its WITH.
 pub(super) fn query(reader: &mut Reader<'_>) -> Read<Query> {
-    reader.deeper(|reader| {
+    reader.deeper_by(QUERY_LEVELS, |reader| {
         let with = with(reader)?;
         let mut query = body(reader)?;
         attach(&mut query, with)?;

@@ -7,6 +7,9 @@ use super::tree::{Name, TypeName};
 /// Deepest nesting of parentheses, queries, CASE and the like.
 pub(super) const NESTING_MAX: usize = 256;
 
+/// How many levels a query counts for: reading it takes that much more room.
+pub(super) const QUERY_LEVELS: usize = 2;
+
 /// A reading step: what was read, or why nothing can be.
 pub(super) type Read<T> = Result<T, UnknownReason>;
 
@@ -259,12 +262,17 @@ impl<'t> Reader<'t> {
 
     /// Reads one level deeper.
     pub(super) fn deeper<T>(&mut self, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
-        if self.depth >= NESTING_MAX {
+        self.deeper_by(1, read)
+    }
+
+    /// Reads what takes the room of several levels.
+    pub(super) fn deeper_by<T>(&mut self, levels: usize, read: impl FnOnce(&mut Self) -> Read<T>) -> Read<T> {
+        if self.depth + levels > NESTING_MAX {
             return Err(UnknownReason::Nesting);
         }
-        self.depth += 1;
+        self.depth += levels;
         let result = read(self);
-        self.depth -= 1;
+        self.depth -= levels;
         result
     }
 

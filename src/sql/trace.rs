@@ -23,7 +23,7 @@ mod scope;
 mod table;
 mod value;
 
-pub(super) use body::bodies;
+pub(super) use body::{BODIES_NESTED_MAX, bodies};
 pub(super) use entry::{Traced, changed, condition, copied, values};
 pub use entry::{expression, view_columns};
 
@@ -40,7 +40,9 @@ use super::lineage::{Stored, Untraced};
 use super::tree::Query;
 
 /// Deepest nesting of expressions, queries and functions' bodies that is followed.
-const DEPTH_MAX: usize = 320;
+const DEPTH_MAX: usize = 128;
+/// How many levels a query counts for: it takes that much more room.
+const QUERY_DEPTH: usize = 4;
 /// Most steps that one statement is followed for.
 const WORK_MAX: usize = 2_000_000;
 

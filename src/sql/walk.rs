@@ -7,6 +7,7 @@ use super::facts::{Facts, FunctionName, RelationName, Setting, Shift, Verb, Wher
 use super::moves::{self, Carried};
 use super::names;
 use super::restrict;
+use super::trace;
 use super::tree::{
     Arm, Assignment, Call, Change, Cte, Expr, From, Insert, Into, Join, Mass, Merge, Query, Returning, Select, Value, With,
 };
@@ -43,6 +44,9 @@ pub(super) struct Walk<'a> {
     /// Cursors of WHERE CURRENT OF.
     pub(super) cursors: Vec<String>,
     views: HashSet<Oid>,
+    /// Functions whose texts are being read, and those that have been.
+    inside: Vec<FunctionName>,
+    followed: BTreeSet<FunctionName>,
 }
 
 impl<'a> Walk<'a> {
@@ -63,6 +67,8 @@ impl<'a> Walk<'a> {
             rewrites: BTreeSet::new(),
             cursors: Vec::new(),
             views: HashSet::new(),
+            inside: Vec::new(),
+            followed: BTreeSet::new(),
         }
     }
 
@@ -136,13 +142,55 @@ impl<'a> Walk<'a> {
 
     /// Counts functions that an operator, a cast or a call stands for.
     pub(super) fn calls(&mut self, functions: Vec<FunctionName>) {
-        for function in functions {
+        for mut function in functions {
+            function.readable = self.follow(&function);
+            if function.readable {
+                self.functions.insert(function);
+                continue;
+            }
             let own = function.schema.as_deref() == Some(names::PG_CATALOG);
             if !own || RUN_TEXT.contains(&function.name.as_str()) {
                 self.anything();
             }
             self.functions.insert(function);
         }
+    }
+
+    /// Counts what the text of a function does as the statement's own; false if it cannot be read.
+    fn follow(&mut self, function: &FunctionName) -> bool {
+        if self.followed.contains(function) {
+            return !self.inside.contains(function);
+        }
+        if function.builtin || self.inside.len() >= trace::BODIES_NESTED_MAX {
+            return false;
+        }
+        let Some(bodies) = trace::bodies(self.setting.catalog, function) else { return false };
+        let mut inner = Walk::new(self.setting, self.made);
+        (inner.inside, inner.followed) = (std::mem::take(&mut self.inside), std::mem::take(&mut self.followed));
+        inner.inside.push(function.clone());
+        inner.followed.insert(function.clone());
+        for change in bodies.iter().flat_map(|body| &body.changes) {
+            inner.change(change);
+        }
+        inner.inside.pop();
+        self.absorb(inner);
+        true
+    }
+
+    /// Takes over what another walk has collected.
+    fn absorb(&mut self, mut inner: Walk<'_>) {
+        inner.verbs.remove(&Verb::Select);
+        self.verbs.append(&mut inner.verbs);
+        self.where_ = self.where_.max(inner.where_);
+        self.reads.append(&mut inner.reads);
+        self.writes.append(&mut inner.writes);
+        self.functions.append(&mut inner.functions);
+        self.targets.append(&mut inner.targets);
+        self.moves_data |= inner.moves_data;
+        self.rewrites.append(&mut inner.rewrites);
+        self.cursors.append(&mut inner.cursors);
+        (self.inside, self.followed) = (inner.inside, inner.followed);
+        inner.shifts.into_iter().for_each(|shift| self.shift(shift));
     }
 
     /// A query or change of data; gives its verb.

@@ -202,7 +202,7 @@ impl Scene<'_> {
     }
 
     fn judge(&self, shape: &RowDescription, facts: &Facts, whole: &Decision) -> Vec<ColumnVerdict> {
-        let keys = Keys { pseudonym: PseudonymKey::new(&[]), year_now: 2000 };
+        let keys = Keys { pseudonym: PseudonymKey::new(&[]), year_now: 2000, names: Default::default() };
         RowPlan::new(shape, facts.columns.as_deref(), &self.masks, whole.touches_masked, self.asker.catalog, &keys)
             .columns()
             .to_vec()

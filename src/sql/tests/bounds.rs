@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Half of a worker thread's stack.
-const STACK_BYTES: usize = 1 << 20;
+/// Half of a worker thread's stack; what is not optimised takes several times the room.
+const STACK_BYTES: usize = if cfg!(debug_assertions) { 3 << 20 } else { 1 << 20 };
 /// Longest time for a text of half a mebibyte, on a slow and busy machine.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 

@@ -83,3 +83,35 @@ fn statements() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+#[test]
+fn texts_of_functions_count_as_the_statements_own() {
+    let catalog = catalog();
+    let facts = |text: &str| analyzed(&catalog, text).pop().expect("a statement");
+    let read = |facts: &Facts| facts.functions.iter().filter(|one| !one.builtin).map(|one| one.readable).collect::<Vec<_>>();
+    let forgets = facts("select clinical.forget(3)");
+    assert!(forgets.verbs.contains(&Verb::Delete) && forgets.where_ == Where::Restricts);
+    assert_eq!(forgets.writes[0].name, "claims");
+    assert_eq!(read(&forgets), [true]);
+    let label = facts("select clinical.label(3)");
+    assert_eq!((label.reads[0].name.as_str(), label.shifts.len()), ("patients", 0));
+    assert_eq!(read(&facts("select clinical.sly(3)")), [true, false]);
+    assert_eq!(read(&facts("select clinical.loop(3)")), [false, true]);
+    assert_eq!(read(&facts("select clinical.age_years(now())")), [false, false]);
+}
+
+#[test]
+fn views_and_generated_columns() {
+    let catalog = catalog();
+    let columns =
+        view_columns(" SELECT p.id AS pid, p.ssn AS social, 1 AS one\n   FROM clinical.patients p;", &catalog).expect("a view");
+    let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["pid", "social", "one"]);
+    assert!(columns[1].lineage.direct && columns[2].lineage.is_clean());
+    assert_eq!(view_columns("SELECT * FROM nowhere.x", &catalog), None);
+    assert_eq!(view_columns("SELECT 1; SELECT 2", &catalog), None);
+    let patients = catalog.qualified("clinical", "patients").expect("a table").oid;
+    let full = expression(patients, "((first_name || ' '::text) || last_name)", &catalog);
+    assert_eq!(lineage(&catalog, &full), "patients.first_name~|| patients.last_name~||");
+    assert!(expression(patients, "nonsense (", &catalog).untraced.is_some());
+}

@@ -83,6 +83,7 @@ impl Tracer<'_> {
         }
         let catalog = self.catalog;
         let all = bodies(catalog, name)?;
+        self.work += all.iter().map(|body| 200 + body.function.body.as_ref().map_or(0, String::len) / 8).sum::<usize>();
         self.inside.push(key);
         let mut whole: Option<Output> = None;
         for body in &all {

@@ -152,15 +152,17 @@ impl<'a> Tracer<'a> {
     fn cast(&mut self, value: &Shared, kind: &TypeName) -> Shared {
         self.work += self.catalog.types.len() / 64;
         let to = by_name(self.catalog, kind);
-        if value.is_clean() {
-            return Rc::new(Value { small: value.small, ..Value::clean(to) });
-        }
-        for function in crate::sql::names::conversions(self.catalog, &kind.name) {
-            let name = format!("{}.{}", function.schema.as_deref().unwrap_or_default(), function.name);
-            let mut through = value.through(&name, None, to);
-            through.functions.push(function);
+        let conversions = crate::sql::names::conversions(self.catalog, &kind.name);
+        if let Some(first) = conversions.first() {
+            let mut through = value.through(&super::functions::title(first), None, to);
+            through.functions.extend(conversions);
+            through.functions.sort_unstable();
+            through.functions.dedup();
             self.fail(value);
             return Rc::new(through);
+        }
+        if value.is_clean() {
+            return Rc::new(Value { small: value.small, ..Value::clean(to) });
         }
         let from = value.kind;
         if to != 0 && !kind.sized && to == from && !kind.array {

@@ -81,7 +81,7 @@ impl<'a> Tracer<'a> {
     /// ON CONFLICT.
     fn conflict(&mut self, insert: &'a Insert, oids: &[Oid], mut excluded: Vec<Column>, unknown: Option<Untraced>) {
         let item = self.target(&insert.target, insert.alias.as_ref());
-        let known = item.columns.all().map_or_else(|_| Rc::new(Vec::new()), |all| all);
+        let known = item.columns.all().unwrap_or_default();
         for column in known.iter() {
             if !excluded.iter().any(|given| given.name == column.name) {
                 excluded.push(Column { name: column.name.clone(), value: self.clean.clone() });

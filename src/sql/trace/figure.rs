@@ -1,7 +1,7 @@
 //! Names of columns as the server figures them (`FigureColname` of `parse_target.c`).
 
 use super::Tracer;
-use crate::sql::tree::{Call, Expr, TypeName, Value};
+use crate::sql::tree::{Call, Expr, TypeName};
 
 /// The name of a column that has none.
 const NONE: &str = "?column?";
@@ -33,7 +33,6 @@ impl<'a> Tracer<'a> {
                 named.filter(|(_, strong)| *strong).or_else(|| Some(("case".to_owned(), false)))
             }
             Expr::Collate(inner) => self.figure(inner, depth + 1),
-            Expr::Value(Value::Bool(_)) => Some(("bool".to_owned(), false)),
             Expr::Query(query) => {
                 let known = self.scalars.get(&std::ptr::from_ref(query.as_ref()));
                 known.map(|name| (name.to_string(), true))

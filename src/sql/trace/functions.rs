@@ -7,7 +7,7 @@ use super::cast::{BOOL, JSONB, Sort, TEXT, sort};
 use super::value::{Shared, Sum, Value};
 use super::{cast, constant, fail, json};
 use crate::sql::facts::FunctionName;
-use crate::sql::lineage::{JsonStep, Use};
+use crate::sql::lineage::{JsonStep, Untraced, Use};
 use crate::sql::names;
 use crate::sql::tree::{Call, Expr, Role};
 
@@ -30,6 +30,50 @@ const KEPT: [(&str, usize); 13] = [
 
 /// Functions that see only how many there are, or in which place.
 const PLACES: [&str; 6] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
+
+/// Functions whose result is made of more than their arguments: they run text, read relations, files, large objects, other sessions.
+const READERS: [&str; 36] = [
+    "query_to_xml",
+    "query_to_xmlschema",
+    "query_to_xml_and_xmlschema",
+    "table_to_xml",
+    "table_to_xml_and_xmlschema",
+    "schema_to_xml",
+    "schema_to_xml_and_xmlschema",
+    "database_to_xml",
+    "database_to_xml_and_xmlschema",
+    "cursor_to_xml",
+    "cursor_to_xmlschema",
+    "ts_stat",
+    "ts_rewrite",
+    "pg_read_file",
+    "pg_read_binary_file",
+    "pg_read_file_old",
+    "lo_get",
+    "loread",
+    "pg_logical_slot_get_changes",
+    "pg_logical_slot_peek_changes",
+    "pg_logical_slot_get_binary_changes",
+    "pg_logical_slot_peek_binary_changes",
+    "pg_stat_get_activity",
+    "pg_stat_get_backend_activity",
+    "pg_prepared_statement",
+    "pg_cursor",
+    "pg_show_all_file_settings",
+    "pg_hba_file_rules",
+    "current_query",
+    "pg_get_multixact_members",
+    "pg_config",
+    "heap_tuple_data_split",
+    "pg_stats_ext_mcvlist_items",
+    "pg_mcv_list_items",
+    "pg_stat_get_subscription",
+    "pg_get_shmem_allocations",
+];
+
+/// Functions that put their arguments where they can be read again.
+const WRITERS: [&str; 8] =
+    ["set_config", "pg_notify", "lo_from_bytea", "lo_put", "lowrite", "pg_logical_emit_message", "setval", "lo_export"];
 
 /// Functions of numbers too small to overflow anything.
 const SMALL: [&str; 16] = [
@@ -165,6 +209,13 @@ impl<'a> Tracer<'a> {
 
     /// A function of PostgreSQL's own; `written` are its arguments as written, if they are known.
     pub(super) fn own(&mut self, name: &str, args: &[Shared], written: &'a [Expr]) -> Shared {
+        if READERS.contains(&name) {
+            args.iter().for_each(|arg| self.fail(arg));
+            return self.lost(Untraced::Form);
+        }
+        if WRITERS.contains(&name) {
+            args.iter().for_each(|arg| self.store(Vec::new(), Some(name.to_owned()), arg));
+        }
         let clean = args.iter().all(|arg| arg.is_clean());
         if clean || PLACES.contains(&name) {
             return Rc::new(Value { small: SMALL.contains(&name) || PLACES.contains(&name), ..Value::clean(result(name)) });
@@ -253,9 +304,6 @@ impl<'a> Tracer<'a> {
         if !args.iter().skip(1).all(|arg| arg.is_clean()) {
             return None;
         }
-        if name.ends_with("elements") || name.ends_with("elements_text") || name.ends_with("keys") || name.contains("each") {
-            self.fail(&Value { plain: false, ..first.part(&steps, kind, true) });
-        }
         Some(Rc::new(first.part(&steps, kind, true)))
     }
 
@@ -269,9 +317,7 @@ impl<'a> Tracer<'a> {
                 paths.iter().for_each(|path| {
                     sum.add(&document.part(path, kind, true));
                 });
-                let whole = sum.kept();
-                self.fail(&Value { plain: false, ..whole.clone() });
-                Rc::new(Value { plain: false, kind, ..whole })
+                Rc::new(Value { plain: false, kind, ..sum.kept() })
             }
             _ => {
                 let value = self.sum(args);

@@ -94,23 +94,23 @@ pub(super) fn jsonpath(text: &str) -> Option<Vec<Vec<JsonStep>>> {
         Some(rest) => (true, rest.trim()),
         None => (false, text.strip_prefix("lax ").map_or(text, str::trim)),
     };
+    if strict {
+        // It fails where the path is not there.
+        return None;
+    }
     let steps = steps(text.strip_prefix('$')?)?;
     let members = steps.iter().filter(|step| matches!(step, JsonStep::Member(_))).count();
-    if !strict && members > LAX_STEPS_MAX {
+    if members > LAX_STEPS_MAX {
         return None;
     }
     let mut paths = vec![Vec::new()];
     for step in steps {
-        if !strict {
-            // A lax path looks into an array where it finds one.
-            let unwrapped = paths.iter().map(|path| with(path, JsonStep::Element)).collect::<Vec<_>>();
-            let stays = if step == JsonStep::Element { paths.clone() } else { Vec::new() };
-            let mut next: Vec<Vec<JsonStep>> = paths.iter().chain(&unwrapped).map(|path| with(path, step.clone())).collect();
-            next.extend(stays);
-            paths = next;
-        } else {
-            paths = paths.iter().map(|path| with(path, step.clone())).collect();
-        }
+        // It looks into an array where it finds one, and takes what is none for one of one element.
+        let unwrapped = paths.iter().map(|path| with(path, JsonStep::Element)).collect::<Vec<_>>();
+        let stays = if step == JsonStep::Element { paths.clone() } else { Vec::new() };
+        let mut next: Vec<Vec<JsonStep>> = paths.iter().chain(&unwrapped).map(|path| with(path, step.clone())).collect();
+        next.extend(stays);
+        paths = next;
         if paths.len() > PATHS_MAX {
             return None;
         }

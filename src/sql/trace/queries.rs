@@ -116,6 +116,7 @@ impl<'a> Tracer<'a> {
         if !self.deeper() {
             return Err(Untraced::Bound);
         }
+        self.depth += super::QUERY_DEPTH;
         let before = self.ctes.len();
         self.with(&query.with);
         let output = self.arms(query, recursive);
@@ -124,6 +125,7 @@ impl<'a> Tracer<'a> {
             self.asks.ask(Use::Match, Use::Match, &limit);
         }
         self.ctes.truncate(before);
+        self.depth = self.depth.saturating_sub(super::QUERY_DEPTH);
         self.shallower();
         output
     }

@@ -85,6 +85,7 @@ impl<'a> Tracer<'a> {
 
     /// Asks about a value, of a row about each of its columns.
     pub(super) fn ask_value(&mut self, how: Use, value: &Shared) {
+        self.work += value.sources.len();
         match &value.row {
             Some(row) => row.iter().for_each(|column| self.asks.ask(how, Use::Match, &column.value)),
             None => self.asks.ask(how, Use::Match, value),

@@ -55,6 +55,7 @@ impl<'a> Tracer<'a> {
             return self.rows_of_others(&value, alias.unwrap_or(name));
         }
         match self.row_names(name) {
+            Some(columns) if columns.is_empty() => Err(Untraced::Columns),
             Some(columns) => Ok(self.row_columns(name, function, &columns, &value, alias)),
             None if BY_TYPE.contains(&name) || value.row.is_some() => Err(Untraced::Columns),
             None if name == "unnest" && !self.is_scalar_array(function) => Err(Untraced::Columns),
@@ -94,8 +95,9 @@ impl<'a> Tracer<'a> {
 
     fn row_names(&self, name: &str) -> Option<Vec<String>> {
         if let Some(known) = self.catalog.rows.get(name) {
-            let [only] = known.as_slice() else { return known.first().cloned() };
-            return Some(only.clone());
+            // Overloads whose rows differ: no names that could be relied on.
+            let alike = known.iter().all(|columns| Some(columns) == known.first());
+            return if alike { known.first().cloned() } else { Some(Vec::new()) };
         }
         let known = ROWS.iter().find(|(known, _)| *known == name)?;
         Some(known.1.iter().map(|column| (*column).to_owned()).collect())
