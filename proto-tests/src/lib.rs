@@ -4,8 +4,11 @@ pub mod canary;
 pub mod cli;
 pub mod clients;
 pub mod journal;
+pub mod random;
 pub mod server;
+pub mod sources;
 pub mod stand;
+pub mod twins;
 pub mod wire;
 
 pub use canary::Canaries;

@@ -26,6 +26,8 @@ pub struct Column {
     pub name: String,
     /// The relation it comes from, or 0.
     pub relation: u32,
+    /// Its number there, or 0.
+    pub attribute: u16,
     /// Its type.
     pub type_oid: u32,
     /// Whether its values come in binary.
@@ -76,7 +78,8 @@ impl Message {
             let name = String::from_utf8_lossy(&rest[..end]).into_owned();
             let numbers = &rest[end + 1..end + 19];
             let word = |at: usize| u32::from_be_bytes(numbers[at..at + 4].try_into().unwrap());
-            columns.push(Column { name, relation: word(0), type_oid: word(6), binary: numbers[17] == 1 });
+            let attribute = u16::from_be_bytes([numbers[4], numbers[5]]);
+            columns.push(Column { name, relation: word(0), attribute, type_oid: word(6), binary: numbers[17] == 1 });
             rest = &rest[end + 19..];
         }
         columns
