@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pgveil::mask::scan::{Dictionary, Names, Scan};
 use pgveil::mask::{Keys, MaskMap, MaskedColumn, PseudonymKey, RowPlan, Strategy, Unmasked};
-use pgveil::sql::{Catalog, Relation};
+use pgveil::sql::{Catalog, Relation, RelationKind};
 use pgveil::wire::{ColumnField, Format, RowDescription, Run};
 
 const TABLE: u32 = 16_384;
@@ -31,11 +31,22 @@ fn plan(names: Names) -> RowPlan {
         columns: [((TABLE, 1), MaskedColumn::of("clinical.notes.body", Some(scan)))].into(),
         touched: [TABLE].into(),
         ruled: true,
+        ..MaskMap::default()
     };
     let mut catalog = Catalog::default();
-    catalog.insert(Relation { oid: TABLE, schema: "clinical".to_owned(), name: "notes".to_owned(), ..Relation::default() });
+    catalog.insert(Relation {
+        oid: TABLE,
+        schema: "clinical".to_owned(),
+        name: "notes".to_owned(),
+        kind: RelationKind::Table,
+        temporary: false,
+        columns: Vec::new(),
+        parents: Vec::new(),
+        depends: Vec::new(),
+        calls_unknown: false,
+    });
     let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names };
-    RowPlan::new(&RowDescription { columns: vec![column] }, &map, true, &catalog, &keys)
+    RowPlan::new(&RowDescription { columns: vec![column] }, None, &map, true, &catalog, &keys)
 }
 
 fn run<'t>(texts: impl Iterator<Item = &'t str>) -> (Run, u64) {
@@ -96,5 +107,27 @@ fn scans(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, scans);
+/// Texts made to take long, each at half and at full length: the time per byte must be the same.
+fn hostile(c: &mut Criterion) {
+    let plan = plan(names(10_000));
+    let pieces = [
+        ":", "::", "a:", "#1 ", "1-", "1", "12 ", "(1) ", "@", "a@", "a@b.", ".", "1.", " ", "Zq ", "May ", "Zqbc Foo ", "Dr. ", "Mr Zqbc ",
+        "\u{200b}", "e\u{301}", "\u{ff11}", "http://", "www.", "a.com ", "x.com/", "1 Main St, ", "PO Box 1 ", "MRN 1 ", "A-1", "A1", "May 1 ", "\n",
+        "PID|", "x^", "\u{738b}", "O'", "de la ", "1/1/", "+1 ", "ID ", "by ", ", MD ", "Calle ", "rue ",
+    ];
+    let (mut group, mut out) = (c.benchmark_group("scan hostile"), BytesMut::new());
+    group.sample_size(10).measurement_time(std::time::Duration::from_millis(300)).warm_up_time(std::time::Duration::from_millis(50));
+    for piece in pieces {
+        for length in [2 << 20, 4 << 20] {
+            let text = piece.repeat(length / piece.len());
+            let (run, sum) = run(std::iter::once(text.as_str()));
+            group.throughput(Throughput::Bytes(sum));
+            let name = format!("{piece:?} {} MiB", length >> 20);
+            group.bench_function(name, |b| b.iter(|| plan.rows(Unmasked::new(black_box(&run).clone()), &mut out)));
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, scans, hostile);
 criterion_main!(benches);

@@ -97,7 +97,7 @@ fn score(set: &str) -> Scores {
                 wrong.push(format!("wrongly {} `{}` in: {}", class.word(), &note.text[hit.clone()], note.text));
             }
         }
-        for (at, letter) in note.text.char_indices().filter(|(_, letter)| letter.is_alphanumeric()) {
+        for (at, _) in note.text.char_indices().filter(|(_, letter)| letter.is_alphanumeric()) {
             if !note.marks.iter().any(|(_, span)| span.contains(&at)) {
                 harmless.0 += 1;
                 harmless.1 += u64::from(!found.iter().any(|(_, span)| span.contains(&at)));
