@@ -120,7 +120,7 @@ pub(super) fn announced_code(page: &Page<'_>, index: usize) -> Option<Found> {
     let measured = next.sense.is(Sense::UNIT) && next.start <= code.end + 1 || page.byte(code.end) == b'%';
     let year = !code.has_letters() && code.digits == 4 && matches!(code.text.get(..2), Some(b"19" | b"20"));
     let mixed = code.text.iter().all(|byte| is_word(*byte) || *byte == b'-' || *byte == b'_' || *byte == b'.' || *byte == b'/');
-        let index = index + last.unwrap_or_default();
+    let index = index + last.unwrap_or_default();
     (code.digits >= least && !measured && !year && mixed)
         .then(|| Found::new(class, code.start, spaced(page, index).unwrap_or(code.end).max(code.end)))
 }

@@ -134,7 +134,6 @@ fn bare(page: &Page<'_>, index: usize) -> Option<Found> {
 
 /// A date around the name of a month: `May 17, 1984`, `17th of May`, `17-MAY-84`, `May 1984`.
 pub(super) fn written(page: &Page<'_>, index: usize) -> Option<Found> {
-    let month = page.token(index);
     let before = day_before(page, index);
     let (after, last) = day_after(page, index, before.is_some());
     let (year, end) = year_after(page, last, after || before.is_some());
@@ -146,11 +145,11 @@ pub(super) fn written(page: &Page<'_>, index: usize) -> Option<Found> {
     Some(Found { year: year.filter(|year| *year > 99), ..Found::new(Class::Date, start, end) })
 }
 
-/// Where a written date begins: with the day of the week, or with the article.
+/// Where a written date begins: with the day of the week.
 fn opening(page: &Page<'_>, first: usize) -> usize {
     let Some(before) = first.checked_sub(1) else { return first };
     let week = page.token(before).sense.is(Sense::WEEKDAY) && matches!(page.gap(before), Some(b", " | b" " | b". "));
-    if week || page.is(before, b"the") && page.gap(before) == Some(b" ") && page.token(first).is_number() { before } else { first }
+    if week { before } else { first }
 }
 
 /// `of`, as in `17th of May`, in other languages too.

@@ -103,14 +103,16 @@ pub(super) fn find(page: &Page<'_>, scan: &Scan, drawn: Option<&Dictionary>) -> 
                 found.push(hit);
             }
         } else if token.sense == Sense::default() {
-            if token.len() > 5 && token.end + 1 < page.text.len()
+            if token.len() > 5
+                && token.end + 1 < page.text.len()
                 && let Some(hit) = place::strasse(page, index)
             {
                 free = hit.end;
                 found.push(hit);
             }
         } else {
-            let hit = worded(page, index).filter(|hit| hit.end > free);
+            let inside = token.start < free && token.sense.is(Sense::DOMAIN);
+            let hit = (!inside).then(|| worded(page, index)).flatten().filter(|hit| hit.end > free);
             if let Some(hit) = hit {
                 free = hit.end;
                 found.push(hit);

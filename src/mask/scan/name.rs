@@ -291,7 +291,7 @@ fn before(page: &Page<'_>, index: usize, names: &mut Vec<usize>) {
         let gap = page.gap(left).unwrap_or_default();
         let token = page.token(left);
         let capital = page.is_capital(left);
-        let initial = token.len() == 1 && capital && matches!(gap, b" " | b". " | b"." | b"'");
+        let initial = token.len() == 1 && (capital && matches!(gap, b" " | b". " | b".") || gap == b"'");
         let given = token.sense.is(Sense::GIVEN) && !token.sense.is(Sense::COMMON) && capital && gap == b" ";
         let particle = token.sense.is(Sense::PARTICLE)
             && gap == b" "
@@ -323,8 +323,10 @@ fn behind(page: &Page<'_>, index: usize, names: &mut Vec<usize>) {
             && (gap != b". " || page.token(last).len() == 1)
             && page.is_capital(index)
             && !page.is_upper(index);
-        let particle =
-            token.sense.is(Sense::PARTICLE) && gap == b" " && (!token.sense.is(Sense::COMMON) || page.is_capital(next)) && is_strange(page, next + 1);
+        let particle = token.sense.is(Sense::PARTICLE)
+            && gap == b" "
+            && (!token.sense.is(Sense::COMMON) || page.is_capital(next))
+            && is_strange(page, next + 1);
         let last_name = gap == b" " && is_irish(page, next) || gap == b"'" && is_irish(page, last);
         let middle = is_middle(page, next) && names.iter().rev().take(2).any(|name| name + 1 == last);
         if !initial && !strange && !particle && !last_name && !middle {
@@ -342,7 +344,7 @@ fn is_middle(page: &Page<'_>, index: usize) -> bool {
         && letter.len() == 1
         && page.is_capital(index)
         && page.gap_before(index) == Some(b" ")
-        && (page.byte(letter.end) == b'.' || !matches!(page.byte(letter.start), b'A' | b'I'))
+        && (page.gap(index) != Some(b" ") || !matches!(page.byte(letter.start), b'A' | b'I'))
         && !matches!(page.byte(letter.end), b'-' | b'+' | b'/')
 }
 

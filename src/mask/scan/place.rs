@@ -58,9 +58,7 @@ fn named(page: &Page<'_>, house: usize) -> Option<usize> {
             break;
         }
         let alone = page.is(index, b"broadway");
-        if token.sense.is(Sense::STREET)
-            && (index > house + 1 || alone)
-            && (page.is_capital(index) || dwells && token.len() > 3)
+        if token.sense.is(Sense::STREET) && (index > house + 1 || alone) && (page.is_capital(index) || dwells && token.len() > 3)
         {
             last = Some(index);
         } else if last.is_some() {
@@ -95,9 +93,11 @@ fn kind_first(page: &Page<'_>, house: usize) -> Option<usize> {
 fn words(page: &Page<'_>, kind: usize) -> Option<usize> {
     let mut last = None;
     for index in kind + 1..=kind + STREET_WORDS_MAX {
-        let within = matches!(page.gap(index - 1), Some(b" " | b"'" | b"-")) || index == kind + 1 && page.gap(kind) == Some(b". ");
+        let within = matches!(page.gap(index - 1), Some(b" " | b"'" | b"-"))
+            || index == kind + 1 && matches!(page.gap(kind), Some(b". " | b"/ " | b"/"));
         let token = page.token(index);
-        let small = token.sense.is(Sense::PARTICLE) || [b"of".as_slice(), b"the", b"d", b"l", b"des", b"los"].iter().any(|word| page.is(index, word));
+        let small = token.sense.is(Sense::PARTICLE)
+            || [b"of".as_slice(), b"the", b"d", b"l", b"des", b"los"].iter().any(|word| page.is(index, word));
         if !within || !token.is_word() || !(page.is_capital(index) || small) {
             break;
         }
@@ -115,11 +115,16 @@ fn lower(page: &Page<'_>, house: usize) -> Option<usize> {
     }
     for index in house + 1..=house + LOWER_WORDS_MAX {
         let token = page.token(index);
-        if page.gap(index - 1) != Some(b" ") || !(token.is_word() || page.is_ordinal(index)) || token.sense.is(Sense::UNIT | Sense::FINDING) {
+        if page.gap(index - 1) != Some(b" ")
+            || !(token.is_word() || page.is_ordinal(index))
+            || token.sense.is(Sense::UNIT | Sense::FINDING)
+        {
             return None;
         }
         let kind = [b"st".as_slice(), b"ave", b"blvd", b"rd", b"ln", b"hwy", b"pkwy"].iter().any(|word| page.is(index, word));
-        let traced = [b"elevation".as_slice(), b"depression", b"segment", b"changes", b"elevations", b"t"].iter().any(|word| page.is(index + 1, word));
+        let traced = [b"elevation".as_slice(), b"depression", b"segment", b"changes", b"elevations", b"t"]
+            .iter()
+            .any(|word| page.is(index + 1, word));
         if kind && index > house + 1 {
             return (!traced && !page.is(index - 1, b"lead")).then_some(index);
         }
@@ -136,6 +141,9 @@ fn quarter(page: &Page<'_>, last: usize) -> usize {
 
 /// `Calle Mayor 12`, `C/ Mayor 12`, seen from the kind.
 pub(super) fn calle(page: &Page<'_>, kind: usize) -> Option<Found> {
+    if page.token(kind).len() == 1 && page.byte(page.token(kind).end) != b'/' {
+        return None;
+    }
     let last = words(page, kind)?;
     let number = page.token(last + 1);
     let near = matches!(page.gap(last), Some(b" " | b", " | b" #"));

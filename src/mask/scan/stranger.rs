@@ -8,12 +8,26 @@ const WORDS_MAX: usize = 4;
 
 /// An unknown word with a capital that is no ordinary one.
 pub(super) fn is_strange(page: &Page<'_>, index: usize) -> bool {
-    let lower = page.word(index).get(1..).is_some_and(|rest| rest.iter().any(u8::is_ascii_lowercase));
-    is_unknown(page, index) && lower
+    is_unknown(page, index) && has_lower(page, index)
+}
+
+fn has_lower(page: &Page<'_>, index: usize) -> bool {
+    page.word(index).get(1..).is_some_and(|rest| rest.iter().any(u8::is_ascii_lowercase))
+}
+
+/// `Brown-Quux`: an ordinary word with a capital that a hyphen joins to an unknown one.
+fn is_half(page: &Page<'_>, index: usize) -> bool {
+    let left = page.gap_before(index) == Some(b"-") && index.checked_sub(1).is_some_and(|left| is_plain(page, left));
+    let right = page.gap(index) == Some(b"-") && is_plain(page, index + 1);
+    page.is_capital(index) && has_lower(page, index) && (left || right)
 }
 
 /// The same in any letter case behind the first letter.
 fn is_unknown(page: &Page<'_>, index: usize) -> bool {
+    is_plain(page, index) || is_half(page, index)
+}
+
+fn is_plain(page: &Page<'_>, index: usize) -> bool {
     let token = page.token(index);
     let named = token.sense.is(Sense::GIVEN | Sense::EPONYM) && !token.sense.is(Sense::COMMON);
     token.is_word() && token.len() > 2 && page.is_capital(index) && (token.sense == Sense::default() || named)
@@ -34,7 +48,8 @@ pub(super) fn beside(page: &Page<'_>, index: usize) -> Vec<usize> {
 
 /// `M.D.`, `, DO`, `, PA-C`.
 fn is_degree(page: &Page<'_>, index: usize) -> bool {
-    let dotted = (page.word(index) == b"M" && page.word(index + 1) == b"D" || page.word(index) == b"D" && page.word(index + 1) == b"O")
+    let dotted = (page.word(index) == b"M" && page.word(index + 1) == b"D"
+        || page.word(index) == b"D" && page.word(index + 1) == b"O")
         && page.gap(index) == Some(b".");
     let word = matches!(page.word(index), b"DO" | b"PA" | b"OT" | b"PT" | b"MA");
     (dotted || word) && page.gap_before(index) == Some(b", ")
