@@ -28,6 +28,10 @@ impl Found {
 /// What the words in front of a number say it is: the nearest that announces something, not beyond another number of the same
 /// kind or the end of a paragraph.
 pub(super) fn announced(page: &Page<'_>, index: usize) -> Option<Class> {
+    page.told(index, || announcing(page, index))
+}
+
+fn announcing(page: &Page<'_>, index: usize) -> Option<Class> {
     let start = page.token(index).start;
     let mut qualified = false;
     for back in (index.saturating_sub(ANNOUNCED_TOKENS)..index).rev() {

@@ -9,6 +9,8 @@ use super::{Class, Dictionary};
 
 /// Letters below which a word of a dictionary is taken for a name only with reason.
 const SHORT_LETTERS: usize = 3;
+/// Letters of what stands behind the names of those who treat, if no list has it.
+const DEGREE_LETTERS: usize = 2;
 /// Most words of a name that follow one that is known.
 const NEIGHBOURS_MAX: usize = 3;
 /// Most bytes of a word that is looked into for names written without blanks.
@@ -39,7 +41,7 @@ pub(super) fn find(page: &Page<'_>, drawn: Drawn<'_>, found: &mut Vec<Found>) {
         if token.sense.is(Sense::TITLE | Sense::PERSON) {
             announced(page, index, &mut weights);
         }
-        if token.len() == 1 || token.sense.is(Sense::CREDENTIAL | Sense::BY | Sense::PARTICLE | Sense::STATE | Sense::COMMON) {
+        if token.len() <= DEGREE_LETTERS || token.sense.is(Sense::CREDENTIAL | Sense::BY) {
             weights.extend(stranger::beside(page, index).into_iter().map(|word| (word, Weight::Yes)));
         }
         if token.len() <= WHOLE_BYTES_MAX && page.byte(token.start) >= 128 {

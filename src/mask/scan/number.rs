@@ -7,7 +7,7 @@ use super::lexicon::Sense;
 use super::page::Page;
 
 /// Most groups of digits that are read as one number.
-const GROUPS_MAX: usize = 12;
+const GROUPS_MAX: usize = 10;
 /// Most digits of one number.
 const DIGITS_MAX: usize = 24;
 /// Longest sign between groups, in bytes.
@@ -17,6 +17,8 @@ const LONG_DIGITS: usize = 11;
 /// Digits of a telephone number, with its country code (E.164), and without.
 const PHONE_DIGITS_MAX: usize = 15;
 const PHONE_DIGITS_MIN: usize = 7;
+/// Fewest digits of a single group that identify.
+const ALONE_DIGITS_MIN: usize = 4;
 /// Digits of a payment card (ISO/IEC 7812-1).
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 /// Longest extension, in digits.
@@ -117,6 +119,10 @@ fn joint(gap: &[u8]) -> Option<u8> {
 
 /// The identifier that begins with this number.
 pub(super) fn find(page: &Page<'_>, index: usize) -> Option<Found> {
+    let alone = page.gap(index).and_then(joint).is_none() || !page.token(index + 1).is_number();
+    if alone && page.token(index).len() < ALONE_DIGITS_MIN {
+        return None;
+    }
     let number = Number::read(page, index);
     let announced = announced(page, index);
     ip(&number)

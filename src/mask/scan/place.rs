@@ -153,11 +153,14 @@ pub(super) fn calle(page: &Page<'_>, kind: usize) -> Option<Found> {
 
 /// `Gartenweg 12`: a word that tells by its end that it is a street.
 pub(super) fn strasse(page: &Page<'_>, index: usize) -> Option<Found> {
+    if !page.token(index + 1).is_number() {
+        return None;
+    }
     let word = page.word(index);
     let kind = [b"strasse".as_slice(), b"str", b"weg", b"platz", b"allee", b"gasse", b"damm"].iter().any(|end| ends(word, end));
     let number = page.token(index + 1);
     let near = matches!(page.gap(index), Some(b" " | b". "));
-    let fits = kind && near && number.is_number() && number.len() < 4;
+    let fits = kind && near && number.len() < 4;
     fits.then(|| Found::new(Class::Address, page.token(index).start, number.end))
 }
 

@@ -164,3 +164,16 @@ fn parts_are_clear_under_or_whole() {
     assert!(matches!(below.part(&steps("a b")), Part::Under(Strategy::Json(_))));
     assert_eq!(below.part(&steps("?")), Part::Whole);
 }
+
+#[test]
+fn every_text_of_a_document_is_looked_into() {
+    let scan = crate::mask::scan::Scan { names: ["Quux"].into_iter().collect(), ..Default::default() };
+    let scan = Strategy::Scan(std::sync::Arc::new(scan));
+    let every = mask_of(&[("$..*", scan.clone())]);
+    let document = br#"{"note":"saw Quux, SSN 123-45-6789","plan":{"next":["rest","call 212-555-0147"]}}"#;
+    let wanted = r#"{"note":"saw [name], SSN [ssn]","plan":{"next":["rest","call [phone]"]}}"#;
+    assert_eq!(String::from_utf8(rewrite(document, &every).unwrap()).unwrap(), wanted);
+    let one = mask_of(&[("$.note", scan)]);
+    let wanted = r#"{"note":"saw [name], SSN [ssn]","plan":{"next":["rest","call 212-555-0147"]}}"#;
+    assert_eq!(String::from_utf8(rewrite(document, &one).unwrap()).unwrap(), wanted);
+}
