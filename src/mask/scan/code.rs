@@ -130,9 +130,9 @@ fn spaced(page: &Page<'_>, index: usize) -> Option<usize> {
     let next = page.token(index + 1);
     let apart = page.gap(index) == Some(b" ") && next.is_number() && (3..=8).contains(&next.len());
     let after = page.byte(next.end);
-    let ended = !matches!(after, b'/' | b'%') && !is_word(after) && !(after == b'.' && is_word(page.byte(next.end + 1)));
+    let goes_on = matches!(after, b'/' | b'%') || is_word(after) || after == b'.' && is_word(page.byte(next.end + 1));
     let measured = page.token(index + 2).sense.is(Sense::UNIT | Sense::STREET) || page.is_capital(index + 2) && next.len() < 5;
-    (apart && ended && !measured).then_some(next.end)
+    (apart && !goes_on && !measured).then_some(next.end)
 }
 
 /// `gave ID 123-456-789`: a long code behind the bare word.
@@ -140,7 +140,7 @@ pub(super) fn identity(page: &Page<'_>, index: usize) -> Option<Found> {
     let word = index.checked_sub(1).filter(|before| page.is(*before, b"id"))?;
     let near = matches!(page.gap(word), Some(b" " | b": " | b":" | b"# " | b" #" | b"#"));
     let code = Code::around(page, index);
-    (near && code.digits >= DIGITS_ALONE + 1).then(|| code.found(Class::Account))
+    (near && code.digits > DIGITS_ALONE).then(|| code.found(Class::Account))
 }
 
 /// A code that begins with letters, behind a word that announces it, found from its letters: `account AB-x`. The number

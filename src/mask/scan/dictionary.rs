@@ -44,7 +44,7 @@ impl Dictionary {
         if self.words.len() >= WORDS_MAX {
             return false;
         }
-        let end = name.floor_char_boundary(NAME_BYTES_MAX);
+        let end = (0..=NAME_BYTES_MAX.min(name.len())).rev().find(|at| name.is_char_boundary(*at)).unwrap_or_default();
         let folded = fold::word(name.get(..end).unwrap_or_default());
         for part in folded.split(u8::is_ascii_whitespace) {
             let words = || part.split(|byte| !is_letter(*byte)).filter(|word| word.len() > 1);

@@ -4,8 +4,11 @@ use super::Class;
 use super::find::Found;
 use super::page::{Page, is_word};
 
+/// Places of fields, and what they hold.
+type Fields = &'static [(usize, Class)];
+
 /// Segments with the fields of theirs that identify; the fields are counted by the signs `|` in front of them.
-const SEGMENTS: [(&[u8], &[(usize, Class)]); 9] = [
+const SEGMENTS: [(&[u8], Fields); 9] = [
     (b"MSH", &[(6, Class::Date)]),
     (
         b"PID",
@@ -82,7 +85,7 @@ pub(super) fn find(page: &Page<'_>, found: &mut Vec<Found>) {
     }
 }
 
-fn segment(line: &[u8], mut start: usize, fields: &[(usize, Class)], found: &mut Vec<Found>) {
+fn segment(line: &[u8], mut start: usize, fields: Fields, found: &mut Vec<Found>) {
     for (index, field) in line.split(|byte| *byte == b'|').enumerate() {
         let class = fields.iter().find(|(place, _)| *place == index).map(|(_, class)| *class);
         let first = field.iter().position(|byte| is_word(*byte));
