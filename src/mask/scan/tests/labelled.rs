@@ -14,6 +14,8 @@ const NAMES: &str = include_str!("../../../../fixtures/notes/names.txt");
 const FLOOR: (u64, u64) = (980, 980);
 /// The same for names: an ordinary word at the start of a sentence may be one.
 const NAMES_FLOOR: (u64, u64) = (950, 980);
+/// The same for notes in other styles.
+const STYLES_FLOOR: (u64, u64) = (780, 920);
 
 #[derive(Default, Clone, Copy)]
 struct Score {
@@ -123,11 +125,15 @@ fn labelled_notes_reach_their_floors() {
         if std::env::var_os("PGVEIL_SHOW_WRONG").is_some_and(|of| of == set) {
             scores.wrong.iter().for_each(|line| println!("{set}: {line}"));
         }
-        if set.starts_with("styles") {
-            continue;
-        }
         for (class, score) in &scores.classes {
-            let (recall, precision) = if class == "name" { NAMES_FLOOR } else { FLOOR };
+            let (recall, precision) = match class.as_str() {
+                _ if set.starts_with("styles") => STYLES_FLOOR,
+                "name" => NAMES_FLOOR,
+                _ => FLOOR,
+            };
+            if set == "styles" && class == "ip" {
+                continue; // the number of a program with nothing beside it that says so
+            }
             assert!(score.recall() >= recall && score.precision() >= precision, "{set}: {class}");
         }
     }
