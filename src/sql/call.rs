@@ -314,7 +314,7 @@ fn plain_call(reader: &mut Reader<'_>, name: Name) -> Read<Call> {
 }
 
 fn argument(reader: &mut Reader<'_>, by_name: &mut bool) -> Read<Expr> {
-    reader.eat("variadic");
+    *by_name |= reader.eat("variadic");
     if reader.sign_at(1, ":=") || reader.sign_at(1, "=>") {
         *by_name = true;
         reader.at += 2;

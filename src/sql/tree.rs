@@ -84,7 +84,7 @@ pub(super) struct Call {
     pub(super) roles: Vec<Role>,
     /// DISTINCT.
     pub(super) distinct: bool,
-    /// True if arguments are given by name.
+    /// True if arguments are not given one by one: by name, or several as an array (VARIADIC).
     pub(super) by_name: bool,
     /// The word of the grammar that decides: the field of `extract`, the side of `trim`, what `json` gives back.
     pub(super) keyword: Option<String>,

@@ -13,6 +13,8 @@ use crate::sql::tree::{Expr, TypeName};
 pub(super) const BOOL: Oid = 16;
 /// `numeric`
 pub(super) const NUMERIC: Oid = 1700;
+/// `float8`
+pub(super) const FLOAT: Oid = 701;
 /// `text`
 pub(super) const TEXT: Oid = 25;
 /// `json`
@@ -188,7 +190,10 @@ impl<'a> Tracer<'a> {
         }
         let name = kind.name.last().map_or("", String::as_str);
         let name = format!("::{}{}", own_name(name), if kind.array { "[]" } else { "" });
-        Rc::new(Value { small: value.small, ..value.through(&name, None, to) })
+                let timed = |sort| matches!(sort, Sort::Date | Sort::Stamp);
+        let small = if timed(after) { timed(before) && (value.small || value.plain) } else { value.small && !timed(before) };
+        let there = value.there && before != Sort::Json;
+        Rc::new(Value { small, there, ..value.through(&name, None, to) })
     }
 
     /// True for a type that carries no length: of a domain it is known only where the type behind it has none.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Tracer;
 use super::cast::BOOL;
-use super::scope;
+use super::{constant, scope};
 use super::value::{Column, Shared, Sum, Value};
 use crate::sql::lineage::{JsonStep, Untraced, Use, Way};
 use crate::sql::tree::{Expr, Is, Query, Sign, Value as Constant};
@@ -14,7 +14,13 @@ impl<'a> Tracer<'a> {
     pub(super) fn expr(&mut self, expr: &'a Expr) -> Shared {
         match expr {
             Expr::Value(Constant::Bool(_)) => Rc::new(Value::clean(BOOL)),
-            Expr::Value(Constant::Number(_)) => Rc::new(Value { small: true, ..Value::clean(super::cast::NUMERIC) }),
+            Expr::Value(Constant::Number(number)) => {
+                let small = number.abs() <= super::operators::SMALL_MAX;
+                Rc::new(Value { small, ..Value::clean(super::cast::NUMERIC) })
+            }
+            Expr::Value(Constant::Text(text)) if constant::is_usual_time(text) => {
+                Rc::new(Value { small: true, ..Value::clean(0) })
+            }
             Expr::Value(_) | Expr::CurrentOf(_) => self.clean.clone(),
             Expr::Parameter => self.arguments.clone().unwrap_or_else(|| self.clean.clone()),
             Expr::Column(name) => self.named(name),
@@ -126,16 +132,16 @@ impl<'a> Tracer<'a> {
 
     fn row(&mut self, list: &'a [Expr]) -> Shared {
         let mut columns = Vec::with_capacity(list.len());
-        for (at, expr) in list.iter().enumerate() {
-            if let Expr::Star(name) = expr
-                && !name.is_empty()
-                && let Some(row) = self.row_of(name).and_then(|value| value.row.clone())
-            {
-                columns.extend(row.iter().cloned());
-                continue;
+        for expr in list {
+            // Its fields are counted, whatever they were called before.
+            let spread = match self.star(expr) {
+                Some(Ok(all)) => all.into_iter().map(|column| column.value).collect(),
+                Some(Err(why)) => return Rc::new(Value::untraced(why)),
+                None => vec![self.expr(expr)],
+            };
+            for value in spread {
+                columns.push(Column { name: format!("f{}", columns.len() + 1).into(), value });
             }
-            let value = self.expr(expr);
-            columns.push(Column { name: format!("f{}", at + 1).into(), value });
         }
         Rc::new(scope::row(Ok(Rc::new(columns))))
     }
@@ -182,10 +188,11 @@ impl<'a> Tracer<'a> {
         if asked.is_clean() {
             return Rc::new(results);
         }
-        let (kind, plain, small) = (results.kind, results.plain, results.small);
+        // What decides was asked above.
+        let (kind, plain, small, there) = (results.kind, results.plain, results.small, results.there);
         let mut sum = Sum::new();
         self.work += sum.add(&results) + sum.add(&asked);
-        Rc::new(Value { kind, plain, small, mixed: true, ..sum.kept() })
+        Rc::new(Value { kind, plain, small, there, mixed: true, ..sum.kept() })
     }
 
     /// Fields and elements.

@@ -32,7 +32,7 @@ const KEPT: [(&str, usize); 13] = [
 const PICKED: [&str; 4] = ["greatest", "least", "min", "max"];
 
 /// Functions that see only how many there are, or in which place.
-const PLACES: [&str; 6] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
+const PLACES: [&str; 5] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist"];
 
 /// Functions whose result is made of more than their arguments: they run text, read relations, files, large objects, other sessions.
 const READERS: [&str; 36] = [
@@ -78,6 +78,40 @@ const READERS: [&str; 36] = [
 const WRITERS: [&str; 8] =
     ["set_config", "pg_notify", "lo_from_bytea", "lo_put", "lowrite", "pg_logical_emit_message", "setval", "lo_export"];
 
+/// Functions that give as many rows as an argument has elements.
+const ELEMENTS: [&str; 13] = [
+    "unnest",
+    "generate_subscripts",
+    "json_array_elements",
+    "jsonb_array_elements",
+    "json_array_elements_text",
+    "jsonb_array_elements_text",
+    "json_each",
+    "jsonb_each",
+    "json_each_text",
+    "jsonb_each_text",
+    "json_object_keys",
+    "jsonb_object_keys",
+    "jsonb_path_query",
+];
+
+/// Functions that give as many rows as their arguments decide by their values.
+const ROWS: [&str; 13] = [
+    "generate_series",
+    "regexp_matches",
+    "regexp_split_to_table",
+    "string_to_table",
+    "ts_parse",
+    "ts_debug",
+    "json_populate_recordset",
+    "jsonb_populate_recordset",
+    "json_to_recordset",
+    "jsonb_to_recordset",
+    "xmltable",
+    "json_table",
+    "aclexplode",
+];
+
 /// Functions of numbers too small to overflow anything.
 const SMALL: [&str; 16] = [
     "length",
@@ -97,6 +131,9 @@ const SMALL: [&str; 16] = [
     "jsonb_array_length",
     "json_array_length",
 ];
+
+/// Functions that give a time in the usual range for one.
+const TIMES: [&str; 5] = ["date_trunc", "timezone", "age", "date", "timestamp"];
 
 /// Functions that give text.
 const TEXTS: [&str; 26] = [
@@ -156,6 +193,7 @@ impl<'a> Tracer<'a> {
             return self.within(call, &within, &args);
         }
         let Some(last) = call.name.last() else { return self.clean.clone() };
+        let written = if call.by_name { &[] } else { written };
         let function = names::function(self.catalog, &call.name);
         if call.syntax || function.builtin {
             if let Some(keyword) = &call.keyword {
@@ -179,10 +217,17 @@ impl<'a> Tracer<'a> {
         if !function.builtin {
             return self.others(function, &all, true);
         }
+        // What is out of range fails.
+        args.iter().filter(|arg| !arg.is_clean()).for_each(|arg| self.fail(arg));
         match name {
             "mode" | "percentile_disc" => {
-                let value = self.sum(within);
-                Rc::new(value.picked(name))
+                let value = self.sum(within).picked(name);
+                let mut sum = Sum::new();
+                sum.add(&value);
+                args.iter().filter(|arg| !arg.is_clean()).for_each(|arg| {
+                    sum.add(&arg.through(name, None, 0));
+                });
+                Rc::new(Value { kind: value.kind, ..sum.kept() })
             }
             "rank" | "dense_rank" | "percent_rank" | "cume_dist" => {
                 args.iter().for_each(|arg| self.ask_value(Use::Order, arg));
@@ -197,7 +242,8 @@ impl<'a> Tracer<'a> {
         let argument = (name == "extract").then_some(keyword);
         let small = name == "extract" && !matches!(keyword, "epoch" | "microseconds" | "julian");
         let kind = if name == "extract" { cast::NUMERIC } else { TEXT };
-        Rc::new(Value { small, ..value.through(name, argument, kind) })
+        let through = Value { small, ..value.through(name, argument, kind) };
+        Rc::new(if matches!(name, "extract" | "trim") { through.as_there_as(args) } else { through })
     }
 
     /// All of these as one value.
@@ -221,6 +267,7 @@ impl<'a> Tracer<'a> {
         if WRITERS.contains(&name) {
             args.iter().for_each(|arg| self.store(Vec::new(), Some(name.to_owned()), arg));
         }
+        self.rows_asked(name, args);
         let clean = args.iter().all(|arg| arg.is_clean());
         if clean || PLACES.contains(&name) {
             return Rc::new(Value { small: SMALL.contains(&name) || PLACES.contains(&name), ..Value::clean(result(name)) });
@@ -233,9 +280,13 @@ impl<'a> Tracer<'a> {
             "nullif" => return self.nullif(args),
             "count" => {
                 let value = self.sum(args);
-                return Rc::new(Value { small: true, ..value.counted(20) });
+                return Rc::new(Value { small: true, ..value.counted(name, 20) });
             }
-            "num_nulls" | "num_nonnulls" | "grouping" => return Rc::new(self.sum(args).counted(23)),
+            "num_nulls" | "num_nonnulls" => return Rc::new(self.sum(args).counted(name, 23)),
+            "grouping" => {
+                let value = self.sum(args);
+                return Rc::new(Value { there: true, ..value.as_ref().clone() }.counted(name, 23));
+            }
             "jsonb_path_exists" | "jsonb_path_match" => return self.path(args, written, BOOL),
             "jsonb_path_query" | "jsonb_path_query_array" | "jsonb_path_query_first" => return self.path(args, written, JSONB),
             _ => {}
@@ -250,8 +301,20 @@ impl<'a> Tracer<'a> {
         let value = self.sum(args);
         let kind = if name == "date_trunc" { date_trunc(self, args) } else { result(name) };
         let field = argument.as_deref().unwrap_or_default();
-        let small = SMALL.contains(&name) && !matches!(field, "epoch" | "microseconds" | "julian");
-        Rc::new(Value { small, ..value.through(name, argument.as_deref(), kind) })
+        let number = SMALL.contains(&name) && !matches!(field, "epoch" | "microseconds" | "julian");
+        let small = number || TIMES.contains(&name) && args.iter().all(|arg| arg.small || arg.plain || arg.is_clean());
+        let through = Value { small, ..value.through(name, argument.as_deref(), kind) };
+        Rc::new(if fail::is_total(name, written) { through.as_there_as(args) } else { through })
+    }
+
+    /// What the number of rows tells that a function gives.
+    fn rows_asked(&mut self, name: &str, args: &[Shared]) {
+        if ROWS.contains(&name) {
+            args.iter().for_each(|arg| self.asks.ask(Use::Match, Use::Match, arg));
+        } else if ELEMENTS.contains(&name) {
+            // Of a column as it is that is no more than how many there are.
+            args.iter().filter(|arg| !arg.plain).for_each(|arg| self.asks.ask(Use::Null, Use::Match, arg));
+        }
     }
 
     fn one_of(&mut self, name: &str, args: &[Shared], count: usize) -> Shared {
@@ -292,7 +355,7 @@ impl<'a> Tracer<'a> {
         args.iter().skip(1).filter(|arg| !arg.is_clean()).for_each(|arg| {
             sum.add(&arg.through("nullif", None, 0));
         });
-        Rc::new(Value { mixed: true, direct: false, kind: first.kind, ..sum.kept() })
+        Rc::new(Value { mixed: true, direct: false, there: first.there, kind: first.kind, ..sum.kept() })
     }
 
     /// Parts of documents by keys given as arguments.
@@ -307,7 +370,7 @@ impl<'a> Tracer<'a> {
             "jsonb_each_text" | "json_each_text" => (vec![JsonStep::Any], TEXT),
             _ => return None,
         };
-        if !args.iter().skip(1).all(|arg| arg.is_clean()) {
+        if !args.iter().skip(1).all(|arg| arg.is_clean()) || args.len() != written.len().max(1) {
             return None;
         }
         Some(Rc::new(first.part(&steps, kind, true)))
@@ -328,7 +391,7 @@ impl<'a> Tracer<'a> {
             _ => {
                 let value = self.sum(args);
                 self.fail(&value);
-                Rc::new(value.part(&[], kind, false))
+                Rc::new(value.through("jsonb_path_query", None, kind))
             }
         }
     }

@@ -337,7 +337,7 @@ impl<'a> Tracer<'a> {
     }
 
     /// The columns that a star stands for; none if it is no star.
-    fn star(&mut self, value: &'a Expr) -> Option<Result<Vec<Column>, Untraced>> {
+    pub(super) fn star(&mut self, value: &'a Expr) -> Option<Result<Vec<Column>, Untraced>> {
         match value {
             Expr::Star(name) if name.is_empty() => {
                 let level = self.levels.pop()?;
