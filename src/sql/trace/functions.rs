@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::Tracer;
 use super::cast::{BOOL, JSONB, Sort, TEXT, sort};
-use super::value::{Shared, Sum, Value};
+use super::value::{Column, Shared, Sum, Value};
 use super::{cast, constant, fail, json};
 use crate::sql::facts::FunctionName;
 use crate::sql::lineage::{JsonStep, Untraced, Use};
@@ -404,7 +404,7 @@ impl<'a> Tracer<'a> {
             return match columns {
                 Ok(columns) => match columns.as_slice() {
                     [only] => Rc::new(Value { direct: false, row: None, ..only.value.as_ref().clone() }),
-                    _ => Rc::new(super::scope::row(Ok(columns))),
+                    _ => Rc::new(super::scope::row(Ok(nameless(&columns)))),
                 },
                 Err(why) => self.lost(why),
             };
@@ -417,6 +417,16 @@ impl<'a> Tracer<'a> {
         value.functions.dedup();
         Rc::new(value)
     }
+}
+
+/// The columns of a function's row, each of which may have any of its values: the function names them, not the query in it.
+fn nameless(columns: &[Column]) -> Rc<Vec<Column>> {
+    let mut sum = Sum::new();
+    columns.iter().for_each(|column| {
+        sum.add(&column.value);
+    });
+    let value = Rc::new(sum.kept());
+    Rc::new(columns.iter().map(|column| Column { name: column.name.clone(), value: value.clone() }).collect())
 }
 
 /// A function's name as it shows in a step.

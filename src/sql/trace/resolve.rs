@@ -45,11 +45,15 @@ impl<'a> Tracer<'a> {
     /// A whole row by its item's name.
     pub(super) fn row_of(&mut self, name: &[String]) -> Option<Shared> {
         let item = self.levels.iter().rev().find_map(|level| level.item(name))?;
-        let columns = item.columns.all();
+        let (columns, renamed) = (item.columns.all(), item.renamed);
         if let Ok(columns) = &columns {
             self.work += columns.len();
         }
-        Some(Rc::new(scope::row(columns)))
+        let mut row = scope::row(columns);
+        if renamed {
+            row.row = None;
+        }
+        Some(Rc::new(row))
     }
 
     /// `p.func` is `func(p)` where it is no column.

@@ -32,6 +32,8 @@ pub(super) struct Item<'a> {
     pub(super) columns: Columns<'a>,
     /// True if its columns can be named without it.
     pub(super) open: bool,
+    /// True if a list of names renames the columns of a relation: the fields of its rows keep theirs.
+    pub(super) renamed: bool,
 }
 
 /// The items of one query.
@@ -141,7 +143,7 @@ fn several(relations: &[&Relation], name: &str) -> Found {
 impl<'a> Item<'a> {
     /// An item with an alias.
     pub(super) fn named(name: Option<&str>, columns: Columns<'a>) -> Self {
-        Self { name: name.map(Rc::from), aliased: true, columns, open: true }
+        Self { name: name.map(Rc::from), aliased: true, columns, open: true, renamed: false }
     }
 }
 
