@@ -3,6 +3,7 @@
 //! Every expression gives a value: the columns it is made of, each with what became of it first. Names are resolved as the server
 //! resolves them. What is not followed says so; nothing is left out in silence. Work and depth are bounded.
 
+mod aside;
 mod asks;
 mod body;
 mod cast;

@@ -167,7 +167,7 @@ fn copy_goes_out_where_its_columns_are_known() {
     };
     let format = || Some(CopyFormat::of(CopyLayout::Csv));
     assert_eq!(copy(Some(Vec::new()), format()), Outcome::Forward);
-    assert_eq!(copy(None, format()), Outcome::Block);
+    assert_eq!(copy(None, format()), Outcome::Forward, "the server is asked which before it runs");
     assert_eq!(copy(Some(Vec::new()), None), Outcome::Block);
     assert_eq!(copy(Some(Vec::new()), format().map(|format| CopyFormat { other: true, ..format })), Outcome::Block);
 }
@@ -206,4 +206,31 @@ fn equal_questions_are_counted() {
     };
     assert_eq!(decide_with(facts.clone()).questions, ["clinical.patients.ssn"]);
     assert!(decide(&policy(""), facts).questions.is_empty());
+}
+
+#[test]
+fn what_is_revealed_is_bound_to_what_stands_beside_the_value() {
+    let told = |entry: &str| {
+        let rule = format!("[[mask]]\ncolumns = [\"a.b.c\"]\nwith = \"redact\"\nreveal = [\"{entry}\"]\n");
+        let policy = policy(&rule);
+        let step = policy.masks[0].reveal[0].clone();
+        (step.function, step.argument)
+    };
+    for (entry, function, argument) in [
+        ("avg", "avg", None),
+        ("avg()", "avg", None),
+        ("left('3')", "left", Some("3")),
+        ("left(3)", "left", Some("3")),
+        ("to_char('YYYY, MM')", "to_char", Some("YYYY, MM")),
+        ("s.f('it''s')", "s.f", Some("it's")),
+        ("s.f('it''s', 2)", "s.f", Some("'it''s', '2'")),
+        ("power(2, _)", "power", Some("'2', _")),
+        ("round(*)", "round", Some("*")),
+    ] {
+        assert_eq!(told(entry), (function.to_owned(), argument.map(str::to_owned)), "{entry}");
+    }
+    for wrong in ["('x')", "f('x", "f('x)", "f(1,)"] {
+        let answers = with_answers(&format!("[[mask]]\ncolumns = [\"a.b.c\"]\nwith = \"redact\"\nreveal = [\"{wrong}\"]\n"));
+        assert!(answers.iter().any(|answer| answer.contains("names no function")), "{wrong}: {answers:?}");
+    }
 }

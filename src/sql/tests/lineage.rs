@@ -112,7 +112,7 @@ fn views_and_generated_columns() {
     assert_eq!(view_columns("SELECT 1; SELECT 2", &catalog), None);
     let patients = catalog.qualified("clinical", "patients").expect("a table").oid;
     let full = expression(patients, "((first_name || ' '::text) || last_name)", &catalog);
-    assert_eq!(lineage(&catalog, &full), "patients.first_name~|| patients.last_name~||");
+    assert_eq!(lineage(&catalog, &full), "patients.first_name~||( ) patients.last_name~||(*)");
     assert!(expression(patients, "nonsense (", &catalog).untraced.is_some());
 }
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::aside::{ANY, aside};
 use super::cast::{BOOL, JSONB, Sort, TEXT, sort};
 use super::value::{Shared, Sum, Value};
 use super::{cast, constant, fail, json};
@@ -150,7 +151,7 @@ impl<'a> Tracer<'a> {
             args.clone().iter().for_each(|arg| self.grouped(arg));
         }
         if !within.is_empty() {
-            return self.within(call, &within, &args);
+            return self.within(call, &within, &args, written);
         }
         let Some(last) = call.name.last() else { return self.clean.clone() };
         let function = names::function(self.catalog, &call.name);
@@ -163,16 +164,16 @@ impl<'a> Tracer<'a> {
         if call.by_name {
             args = vec![self.sum(&args); args.len()];
         }
-        self.others(function, &args, call.by_name || !call.roles.is_empty())
+        self.others(function, &args, written, call.by_name || !call.roles.is_empty())
     }
 
     /// `mode() within group (order by x)` and the like.
-    fn within(&mut self, call: &'a Call, within: &[Shared], args: &[Shared]) -> Shared {
+    fn within(&mut self, call: &'a Call, within: &[Shared], args: &[Shared], written: &'a [Expr]) -> Shared {
         let name = call.name.last().map_or("", String::as_str);
         let function = names::function(self.catalog, &call.name);
         let all: Vec<Shared> = within.iter().chain(args).cloned().collect();
         if !function.builtin {
-            return self.others(function, &all, true);
+            return self.others(function, &all, &[], true);
         }
         match name {
             "mode" | "percentile_disc" => {
@@ -181,18 +182,22 @@ impl<'a> Tracer<'a> {
             }
             "rank" | "dense_rank" | "percent_rank" | "cume_dist" => {
                 args.iter().for_each(|arg| self.ask_value(Use::Order, arg));
-                Rc::new(self.sum(&all).through(name, None, 0))
+                Rc::new(self.sum(&all).through(name, Some(ANY), 0))
             }
-            _ => Rc::new(self.sum(&all).through(name, None, 0)),
+            _ => {
+                let beside = args.iter().any(|arg| !arg.is_clean()) || within.len() > 1;
+                let argument = if beside { Some(ANY.to_owned()) } else { direct(written) };
+                Rc::new(self.sum(&all).through(name, argument.as_deref(), 0))
+            }
         }
     }
 
     fn with_keyword(&mut self, name: &str, keyword: &str, args: &[Shared]) -> Shared {
         let value = self.sum(args);
-        let argument = (name == "extract").then_some(keyword);
+        let argument = if args.len() == 1 { keyword } else { ANY };
         let small = name == "extract" && !matches!(keyword, "epoch" | "microseconds" | "julian");
         let kind = if name == "extract" { cast::NUMERIC } else { TEXT };
-        Rc::new(Value { small, ..value.through(name, argument, kind) })
+        Rc::new(Value { small, ..value.through(name, Some(argument), kind) })
     }
 
     /// All of these as one value.
@@ -240,7 +245,7 @@ impl<'a> Tracer<'a> {
         if fail::can(name, args, written) {
             args.iter().for_each(|arg| self.fail(arg));
         }
-        let argument = argument(name, written);
+        let argument = argument(name, args, written);
         let value = self.sum(args);
         let kind = if name == "date_trunc" { date_trunc(self, args) } else { result(name) };
         let field = argument.as_deref().unwrap_or_default();
@@ -250,6 +255,10 @@ impl<'a> Tracer<'a> {
 
     fn one_of(&mut self, name: &str, args: &[Shared], count: usize) -> Shared {
         let own = args.get(..count.min(args.len())).unwrap_or_default();
+        // Which of several is the greatest tells their order.
+        let ordered = matches!(name, "greatest" | "least" | "max" | "min");
+        let several = own.len() > 1 || own.iter().any(|arg| arg.mixed);
+        own.iter().filter(|_| ordered && several).for_each(|arg| self.ask_value(Use::Order, arg));
         let value = self.sum(own);
         let kind = match name {
             "array_agg" => cast::ARRAY,
@@ -268,7 +277,7 @@ impl<'a> Tracer<'a> {
             if matches!(name, "lag" | "lead") && at == 1 {
                 sum.add(other);
             } else if !other.is_clean() {
-                sum.add(&other.through(name, None, 0));
+                sum.add(&other.through(name, Some(ANY), 0));
             }
         }
         if rest.is_empty() || rest.iter().all(|other| other.is_clean()) {
@@ -284,7 +293,7 @@ impl<'a> Tracer<'a> {
         let mut sum = Sum::new();
         sum.add(first);
         args.iter().skip(1).filter(|arg| !arg.is_clean()).for_each(|arg| {
-            sum.add(&arg.through("nullif", None, 0));
+            sum.add(&arg.through("nullif", Some(ANY), 0));
         });
         Rc::new(Value { mixed: true, direct: false, kind: first.kind, ..sum.kept() })
     }
@@ -328,9 +337,10 @@ impl<'a> Tracer<'a> {
     }
 
     /// A function that is not PostgreSQL's own: followed through its body if that can be read.
-    pub(super) fn others(&mut self, function: FunctionName, args: &[Shared], opaque: bool) -> Shared {
+    pub(super) fn others(&mut self, function: FunctionName, args: &[Shared], written: &[Expr], opaque: bool) -> Shared {
         let title = title(&function);
-        let args: Vec<Shared> = args.iter().map(|arg| Rc::new(arg.through(&title, None, arg.kind))).collect();
+        let argument = aside(args, written);
+        let args: Vec<Shared> = args.iter().map(|arg| Rc::new(arg.through(&title, argument.as_deref(), arg.kind))).collect();
         if !opaque && let Some(columns) = self.bodies(&function, &args) {
             return match columns {
                 Ok(columns) => match columns.as_slice() {
@@ -361,15 +371,21 @@ fn extracted(written: &[Expr]) -> Vec<JsonStep> {
     keys.iter().map(|key| json::text(key).map_or(JsonStep::Any, json::loose)).collect()
 }
 
-/// The constant argument that decides what shows.
-fn argument(name: &str, written: &[Expr]) -> Option<String> {
-    match name {
-        "date_trunc" | "date_part" => {
-            let field = json::text(written.first()?)?;
-            Some(field.to_ascii_lowercase())
-        }
-        "left" | "right" | "to_char" => constant::shown(written.get(1)?),
+/// The arguments beside a value: where one decides what shows, that one.
+fn argument(name: &str, args: &[Shared], written: &[Expr]) -> Option<String> {
+    let field = match (name, args, written) {
+        ("date_trunc" | "date_part", [field, _], [written, _]) if field.is_clean() => json::text(written),
         _ => None,
+    };
+    field.map_or_else(|| aside(args, written), |field| Some(field.to_ascii_lowercase()))
+}
+
+/// The direct arguments of `percentile_cont(0.5) within group (..)`.
+fn direct(written: &[Expr]) -> Option<String> {
+    match written {
+        [] => None,
+        [only] => Some(constant::shown(only).unwrap_or_else(|| ANY.to_owned())),
+        _ => Some(ANY.to_owned()),
     }
 }
 

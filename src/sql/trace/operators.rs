@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::aside::ANY;
 use super::cast::{BOOL, JSONB, Sort, TEXT, sort};
 use super::value::{Shared, Sum, Value};
 use super::{constant, json};
@@ -45,7 +46,8 @@ impl<'a> Tracer<'a> {
                 let kind = if TRUTHS.contains(&sign) { BOOL } else { self.result(sign, left, right) };
                 let mut sum = Sum::new();
                 self.work += sum.add(left) + sum.add(right);
-                Rc::new(sum.kept().through(sign, None, kind))
+                let told = constant::shown(written).filter(|_| right.is_clean() && !left.is_clean());
+                Rc::new(sum.kept().through(sign, Some(told.as_deref().unwrap_or(ANY)), kind))
             }
         }
     }
@@ -59,7 +61,7 @@ impl<'a> Tracer<'a> {
         }
         let mut sum = Sum::new();
         sum.add(&part);
-        sum.add(&right.through(sign, None, kind));
+        sum.add(&right.through(sign, Some(ANY), kind));
         Rc::new(Value { kind, ..sum.kept() })
     }
 

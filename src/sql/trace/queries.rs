@@ -99,7 +99,7 @@ impl<'a> Tracer<'a> {
     fn extended(&mut self, cte: &'a Cte, output: Output) -> Output {
         let mut columns = as_named(output?, &cte.columns);
         if !cte.added.is_empty() {
-            let value = Rc::new(super::scope::row(Ok(columns.clone())).through("cycle", None, 0));
+            let value = Rc::new(super::scope::row(Ok(columns.clone())).through("cycle", Some("*"), 0));
             self.asks.ask(Use::Equal, Use::Match, &super::scope::row(Ok(columns.clone())));
             let all = Rc::make_mut(&mut columns);
             all.extend(cte.added.iter().map(|name| Column { name: name.as_str().into(), value: value.clone() }));

@@ -70,7 +70,7 @@ impl<'a> Tracer<'a> {
         if !self.called.contains(&function) {
             self.called.push(function.clone());
         }
-        self.others(function, std::slice::from_ref(row), false)
+        self.others(function, std::slice::from_ref(row), &[], false)
     }
 
     /// A field of a row, a composite value or a column given by a chain of fields.

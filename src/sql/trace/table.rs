@@ -44,7 +44,7 @@ impl<'a> Tracer<'a> {
             return Ok(each(&function.columns, &value));
         }
         if !definition.is_empty() {
-            return Ok(each(definition, &Rc::new(value.through(function.name.last().map_or("", String::as_str), None, 0))));
+            return Ok(each(definition, &Rc::new(value.through(function.name.last().map_or("", String::as_str), Some("*"), 0))));
         }
         let name = function.name.last().map_or("", String::as_str);
         if name == "unnest" && function.proper > 1 {
