@@ -16,6 +16,7 @@ mod lineage;
 mod moves;
 mod names;
 mod notify;
+mod plpgsql;
 mod query;
 mod reader;
 mod restrict;

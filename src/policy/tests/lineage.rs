@@ -234,3 +234,12 @@ fn what_is_revealed_is_bound_to_what_stands_beside_the_value() {
         assert!(answers.iter().any(|answer| answer.contains("names no function")), "{wrong}: {answers:?}");
     }
 }
+
+#[test]
+fn blocks_that_only_say_something_are_run() {
+    let plain = Facts { plain_code: true, ..Facts::of(Verb::Do) };
+    assert_eq!(decide_with(plain.clone()).outcome, Outcome::Forward);
+    assert_eq!(decide_with(Facts::of(Verb::Do)).outcome, Outcome::Block);
+    let rule = policy("[[rule]]\nname = \"no-code\"\nwhen = { verb = [\"do\"] }\nthen = \"block\"\n");
+    assert_eq!(decide_all(&rule, vec![plain], &["agents"], &masks()).outcome, Outcome::Block);
+}
