@@ -36,6 +36,12 @@ pub use lineage::{Asked, JsonStep, Lineage, ResultColumn, SOURCES_MAX, Source, S
 pub use notify::{Notification, Said, notifications};
 pub use trace::{expression, view_columns};
 
+/// Functions whose result is made of more than their arguments.
+#[cfg(test)]
+pub(crate) fn readers() -> &'static [&'static str] {
+    &trace::READERS
+}
+
 /// The facts of every statement of a text, in order.
 ///
 /// What cannot be read is one statement of the verb `unknown` with the reason; nothing of the text is in it. The result depends on the

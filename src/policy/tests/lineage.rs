@@ -243,3 +243,26 @@ fn blocks_that_only_say_something_are_run() {
     let rule = policy("[[rule]]\nname = \"no-code\"\nwhen = { verb = [\"do\"] }\nthen = \"block\"\n");
     assert_eq!(decide_all(&rule, vec![plain], &["agents"], &masks()).outcome, Outcome::Block);
 }
+
+/// Functions that read what nobody masks: settings, the build, the text of the statement itself.
+const HARMLESS: [&str; 5] =
+    ["current_query", "pg_config", "pg_get_multixact_members", "pg_get_shmem_allocations", "pg_stat_get_subscription"];
+
+#[test]
+fn what_reads_more_than_its_arguments_is_refused() {
+    let call = |schema: Option<&str>, name: &str, builtin: bool| {
+        let schema = schema.map(str::to_owned);
+        let function = FunctionName { schema, name: name.to_owned(), builtin, readable: false };
+        decide_with(Facts { functions: vec![function], ..Facts::of(Verb::Select) })
+    };
+    for name in crate::sql::readers() {
+        let allowed = HARMLESS.contains(name);
+        assert_eq!(call(Some("pg_catalog"), name, true).outcome == Outcome::Forward, allowed, "{name}");
+        assert!(call(Some("public"), name, false).touches_masked || !allowed, "{name} of somebody else's");
+        assert!(call(None, name, false).touches_masked || !allowed, "{name} of somebody's");
+    }
+    for name in super::super::carriers::names().filter(|name| !name.contains('.')) {
+        let name = name.replace('*', "x");
+        assert_eq!(call(Some("pg_catalog"), &name, true).outcome, Outcome::Block, "{name}");
+    }
+}

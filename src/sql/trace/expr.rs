@@ -17,7 +17,7 @@ impl<'a> Tracer<'a> {
             Expr::Value(Constant::Bool(_)) => Rc::new(Value::clean(BOOL)),
             Expr::Value(Constant::Number(_)) => Rc::new(Value { small: true, ..Value::clean(super::cast::NUMERIC) }),
             Expr::Value(_) | Expr::CurrentOf(_) => self.clean.clone(),
-            Expr::Parameter => self.arguments.clone().unwrap_or_else(|| self.clean.clone()),
+            Expr::Parameter(number) => self.parameter(*number),
             Expr::Column(name) => self.named(name),
             _ if !self.deeper() => Rc::new(Value::untraced(Untraced::Bound)),
             expr => {
@@ -77,7 +77,7 @@ impl<'a> Tracer<'a> {
                 let value = self.expr(inner);
                 if value.is_clean() { value } else { Rc::new(value.kept(value.kind)) }
             }
-            Expr::Value(_) | Expr::CurrentOf(_) | Expr::Parameter | Expr::Column(_) => self.clean.clone(),
+            Expr::Value(_) | Expr::CurrentOf(_) | Expr::Parameter(_) | Expr::Column(_) => self.clean.clone(),
         }
     }
 

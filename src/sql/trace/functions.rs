@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use super::Tracer;
 use super::aside::{ANY, aside};
+use super::body::Given;
 use super::cast::{BOOL, JSONB, Sort, TEXT, sort};
-use super::value::{Shared, Sum, Value};
+use super::value::{Column, Shared, Sum, Value};
 use super::{cast, constant, fail, json};
 use crate::sql::facts::FunctionName;
 use crate::sql::lineage::{JsonStep, Untraced, Use};
@@ -33,7 +34,7 @@ const KEPT: [(&str, usize); 13] = [
 const PLACES: [&str; 6] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
 
 /// Functions whose result is made of more than their arguments: they run text, read relations, files, large objects, other sessions.
-const READERS: [&str; 36] = [
+pub(in crate::sql) const READERS: [&str; 35] = [
     "query_to_xml",
     "query_to_xmlschema",
     "query_to_xml_and_xmlschema",
@@ -66,7 +67,6 @@ const READERS: [&str; 36] = [
     "pg_get_multixact_members",
     "pg_config",
     "heap_tuple_data_split",
-    "pg_stats_ext_mcvlist_items",
     "pg_mcv_list_items",
     "pg_stat_get_subscription",
     "pg_get_shmem_allocations",
@@ -146,9 +146,9 @@ impl<'a> Tracer<'a> {
             }
         }
         let written = call.args.get(..call.proper).unwrap_or_default();
-        let mut args: Vec<Shared> = written.iter().map(|arg| self.expr(arg)).collect();
+        let args: Vec<Shared> = written.iter().map(|arg| self.expr(arg)).collect();
         if call.distinct {
-            args.clone().iter().for_each(|arg| self.grouped(arg));
+            args.iter().for_each(|arg| self.grouped(arg));
         }
         if !within.is_empty() {
             return self.within(call, &within, &args, written);
@@ -161,10 +161,7 @@ impl<'a> Tracer<'a> {
             }
             return self.own(last, &args, written);
         }
-        if call.by_name {
-            args = vec![self.sum(&args); args.len()];
-        }
-        self.others(function, &args, written, call.by_name || !call.roles.is_empty())
+        self.others(function, Given { args: &args, written, named: &call.named }, !call.roles.is_empty())
     }
 
     /// `mode() within group (order by x)` and the like.
@@ -173,7 +170,7 @@ impl<'a> Tracer<'a> {
         let function = names::function(self.catalog, &call.name);
         let all: Vec<Shared> = within.iter().chain(args).cloned().collect();
         if !function.builtin {
-            return self.others(function, &all, &[], true);
+            return self.others(function, Given { args: &all, written: &[], named: &[] }, true);
         }
         match name {
             "mode" | "percentile_disc" => {
@@ -337,26 +334,47 @@ impl<'a> Tracer<'a> {
     }
 
     /// A function that is not PostgreSQL's own: followed through its body if that can be read.
-    pub(super) fn others(&mut self, function: FunctionName, args: &[Shared], written: &[Expr], opaque: bool) -> Shared {
+    pub(super) fn others(&mut self, function: FunctionName, given: Given<'_>, opaque: bool) -> Shared {
         let title = title(&function);
-        let argument = aside(args, written);
-        let args: Vec<Shared> = args.iter().map(|arg| Rc::new(arg.through(&title, argument.as_deref(), arg.kind))).collect();
-        if !opaque && let Some(columns) = self.bodies(&function, &args) {
-            return match columns {
-                Ok(columns) => match columns.as_slice() {
-                    [only] => Rc::new(Value { direct: false, row: None, ..only.value.as_ref().clone() }),
-                    _ => Rc::new(super::scope::row(Ok(columns))),
-                },
+        // Which argument a name stands for the function decides.
+        let argument = if given.named.is_empty() { aside(given.args, given.written) } else { Some(ANY.to_owned()) };
+        let by = |arg: &Shared| Rc::new(arg.through(&title, argument.as_deref(), arg.kind));
+        let args: Vec<Shared> = given.args.iter().map(by).collect();
+        if !opaque && let Some(output) = self.bodies(&function, Given { args: &args, ..given }) {
+            return match output.map(|columns| self.as_results(&function, columns)) {
+                Ok(value) => Rc::new(Value { direct: false, ..value }),
                 Err(why) => self.lost(why),
             };
         }
-        let value = self.sum(&args);
         args.iter().for_each(|arg| self.fail(arg));
+        let all: Vec<Shared> = args.into_iter().chain(self.defaults(&function)).collect();
+        let value = self.sum(&all);
         let mut value = Value { row: None, plain: false, kind: 0, ..value.as_ref().clone() };
         value.functions.push(function);
         value.functions.sort_unstable();
         value.functions.dedup();
         Rc::new(value)
+    }
+
+    /// What a function gives whose text gives these columns: a row under the names that the function has for them.
+    fn as_results(&self, function: &FunctionName, columns: Rc<Vec<Column>>) -> Value {
+        if let [only] = columns.as_slice() {
+            return Value { row: None, ..only.value.as_ref().clone() };
+        }
+        let names = self.results(function).filter(|(names, _)| names.len() == columns.len());
+        let Some((names, _)) = names else { return Value { row: None, ..super::scope::row(Ok(columns)) } };
+        let renamed = names.iter().zip(columns.iter());
+        let renamed = renamed.map(|(name, column)| Column { name: name.as_str().into(), value: column.value.clone() });
+        super::scope::row(Ok(Rc::new(renamed.collect())))
+    }
+
+    /// The names of the columns that a function's rows have, and whether it gives one value; none if functions of the name differ.
+    pub(super) fn results(&self, function: &FunctionName) -> Option<(&'a [String], bool)> {
+        let known = self.catalog.functions.get(&function.name)?.iter();
+        let mut known = known.filter(|known| function.schema.as_ref().is_none_or(|schema| *schema == known.schema));
+        let first = known.next()?;
+        let alike = known.all(|other| (&other.results, other.scalar) == (&first.results, first.scalar));
+        alike.then_some((first.results.as_slice(), first.scalar))
     }
 }
 

@@ -280,7 +280,7 @@ impl<'a> Tracer<'a> {
         let mut sums: Vec<Sum> = (0..width).map(|_| Sum::new()).collect();
         for row in rows {
             for (sum, value) in sums.iter_mut().zip(row) {
-                if let Expr::Value(_) | Expr::Parameter = value
+                if let Expr::Value(_) | Expr::Parameter(_) = value
                     && self.arguments.is_none()
                 {
                     sum.add(&self.clean);
