@@ -96,6 +96,8 @@ pub(super) fn remnant<'m>(column: &'m MaskedColumn, way: &Way) -> Option<Remnant
     let (strategy, by) = match way {
         Way::Counted => return None,
         Way::Kept => (strategy.map(Cow::Borrowed), None),
+        Way::Picked(function) if reveals(&column.reveal, &picking(function)) => return None,
+        Way::Picked(function) => (strategy.filter(|strategy| strategy.keeps_order()).map(Cow::Borrowed), Some(function.clone())),
         Way::Through(step) if reveals(&column.reveal, step) => return None,
         Way::Through(step) => (None, Some(named_step(step))),
         Way::Part(path) => match strategy.map_or(Part::Whole, |strategy| strategy.part(path)) {
@@ -104,7 +106,7 @@ pub(super) fn remnant<'m>(column: &'m MaskedColumn, way: &Way) -> Option<Remnant
             Part::Whole => (None, Some("a json path".to_owned())),
         },
     };
-    Some(Remnant { column, strategy, by, computed: matches!(way, Way::Through(_)) })
+    Some(Remnant { column, strategy, by, computed: matches!(way, Way::Through(_) | Way::Picked(_)) })
 }
 
 impl Remnant<'_> {
@@ -127,6 +129,12 @@ impl Remnant<'_> {
             Use::Null | Use::Group | Use::Order | Use::Match | Use::Fail => self.predicates() == Predicates::Allow,
         }
     }
+}
+
+/// Picking as a step: `greatest` and `least` pick among several things they are given.
+fn picking(function: &str) -> Step {
+    let argument = matches!(function, "greatest" | "least").then(|| ANY_ARGUMENT.to_owned());
+    Step { function: function.to_owned(), argument }
 }
 
 /// A step's name, with what else it was given where that is no more than a field or a length.
