@@ -54,20 +54,21 @@ fn returning(reader: &mut Reader<'_>) -> Read<Returning> {
 
 /// Assignments of SET.
 fn assignments(reader: &mut Reader<'_>) -> Read<Vec<Assignment>> {
-    reader.list(|reader| {
-        let (mut columns, mut places) = (Vec::new(), Vec::new());
-        if reader.eat_sign("(") {
-            columns = reader.list(|reader| assigned(reader, &mut places))?;
-            reader.need_sign(")")?;
-        } else {
-            columns.push(assigned(reader, &mut places)?);
-        }
-        reader.need_sign("=")?;
-        let value = expr::expr(reader)?;
-        // Where something is put can be read there too.
-        Ok(std::iter::once((columns, value)).chain(places.into_iter().map(in_part)).collect::<Vec<_>>())
-    })
-    .map(|lists| lists.into_iter().flatten().collect())
+    reader
+        .list(|reader| {
+            let (mut columns, mut places) = (Vec::new(), Vec::new());
+            if reader.eat_sign("(") {
+                columns = reader.list(|reader| assigned(reader, &mut places))?;
+                reader.need_sign(")")?;
+            } else {
+                columns.push(assigned(reader, &mut places)?);
+            }
+            reader.need_sign("=")?;
+            let value = expr::expr(reader)?;
+            // Where something is put can be read there too.
+            Ok(std::iter::once((columns, value)).chain(places.into_iter().map(in_part)).collect::<Vec<_>>())
+        })
+        .map(|lists| lists.into_iter().flatten().collect())
 }
 
 /// What decides the place in a column, as if it were stored there.

@@ -52,7 +52,8 @@ fn is_one_of(kind: &TypeName, names: &[&str]) -> bool {
 pub(super) fn is_usual_time(text: &str) -> bool {
     let digits = text.split(|c: char| !c.is_ascii_digit());
     let short = text.len() <= USUAL_BYTES_MAX && digits.into_iter().all(|run| run.len() <= 3);
-    let long = |word: &str| ["c", "dec", "mil", "mill", "inf", "e"].iter().any(|unit| word.to_ascii_lowercase().starts_with(unit));
+    let long =
+        |word: &str| ["c", "dec", "mil", "mill", "inf", "e"].iter().any(|unit| word.to_ascii_lowercase().starts_with(unit));
     short && !text.split(|c: char| !c.is_ascii_alphabetic()).any(long)
 }
 
@@ -70,6 +71,7 @@ pub(super) fn is(expr: &Expr) -> bool {
 pub(super) fn shown(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Value(Value::Number(number)) => Some(format!("{number}")),
+        Expr::Cast(inner, types) if types.iter().all(|kind| !kind.array && is_one_of(kind, &["date"])) => shown(inner),
         other => text(other).map(str::to_owned).or_else(|| number(other).map(|number| format!("{number}"))),
     }
 }

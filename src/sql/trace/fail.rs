@@ -168,7 +168,9 @@ pub(super) fn can(name: &str, args: &[Shared], written: &[Expr]) -> bool {
     match name {
         "date" | "timestamp" => !args.iter().all(|arg| matches!(arg.kind, 1082 | 1114 | 1184)),
         // A long text put in for each match of a value can be too long.
-        "replace" | "regexp_replace" if !(written.get(2).is_some_and(constant::is) || args.get(2).is_some_and(|by| by.plain)) => true,
+        "replace" | "regexp_replace" if !(written.get(2).is_some_and(constant::is) || args.get(2).is_some_and(|by| by.plain)) => {
+            true
+        }
         "left" | "right" => number(1).is_none(),
         "substring" | "substr" => {
             let positions = number(1).is_some() && (written.len() < 3 || number(2).is_some_and(|count| count >= 0.0));

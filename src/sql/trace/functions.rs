@@ -3,6 +3,8 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::aside::{ANY, aside};
+use super::body::Given;
 use super::cast::{BOOL, JSONB, Sort, TEXT, sort};
 use super::value::{Column, Shared, Sum, Value};
 use super::{cast, constant, fail, json};
@@ -35,7 +37,7 @@ const PICKED: [&str; 4] = ["greatest", "least", "min", "max"];
 const PLACES: [&str; 5] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist"];
 
 /// Functions whose result is made of more than their arguments: they run text, read relations, files, large objects, other sessions.
-const READERS: [&str; 36] = [
+pub(in crate::sql) const READERS: [&str; 35] = [
     "query_to_xml",
     "query_to_xmlschema",
     "query_to_xml_and_xmlschema",
@@ -68,7 +70,6 @@ const READERS: [&str; 36] = [
     "pg_get_multixact_members",
     "pg_config",
     "heap_tuple_data_split",
-    "pg_stats_ext_mcvlist_items",
     "pg_mcv_list_items",
     "pg_stat_get_subscription",
     "pg_get_shmem_allocations",
@@ -185,15 +186,15 @@ impl<'a> Tracer<'a> {
             }
         }
         let written = call.args.get(..call.proper).unwrap_or_default();
-        let mut args: Vec<Shared> = written.iter().map(|arg| self.expr(arg)).collect();
+        let args: Vec<Shared> = written.iter().map(|arg| self.expr(arg)).collect();
         if call.distinct {
-            args.clone().iter().for_each(|arg| self.grouped(arg));
+            args.iter().for_each(|arg| self.grouped(arg));
         }
         if !within.is_empty() {
-            return self.within(call, &within, &args);
+            return self.within(call, &within, &args, written);
         }
         let Some(last) = call.name.last() else { return self.clean.clone() };
-        let written = if call.by_name { &[] } else { written };
+        let written = if call.variadic || !call.named.is_empty() { &[] } else { written };
         let function = names::function(self.catalog, &call.name);
         if call.syntax || function.builtin {
             if let Some(keyword) = &call.keyword {
@@ -203,19 +204,16 @@ impl<'a> Tracer<'a> {
             // What is to be distinct is sorted.
             return if call.distinct { Rc::new(own.picked(last)) } else { own };
         }
-        if call.by_name {
-            args = vec![self.sum(&args); args.len()];
-        }
-        self.others(function, &args, call.by_name || !call.roles.is_empty())
+        self.others(function, Given { args: &args, written, named: &call.named }, !call.roles.is_empty())
     }
 
     /// `mode() within group (order by x)` and the like.
-    fn within(&mut self, call: &'a Call, within: &[Shared], args: &[Shared]) -> Shared {
+    fn within(&mut self, call: &'a Call, within: &[Shared], args: &[Shared], written: &'a [Expr]) -> Shared {
         let name = call.name.last().map_or("", String::as_str);
         let function = names::function(self.catalog, &call.name);
         let all: Vec<Shared> = within.iter().chain(args).cloned().collect();
         if !function.builtin {
-            return self.others(function, &all, true);
+            return self.others(function, Given { args: &all, written: &[], named: &[] }, true);
         }
         // What is out of range fails.
         args.iter().filter(|arg| !arg.is_clean()).for_each(|arg| self.fail(arg));
@@ -225,24 +223,28 @@ impl<'a> Tracer<'a> {
                 let mut sum = Sum::new();
                 sum.add(&value);
                 args.iter().filter(|arg| !arg.is_clean()).for_each(|arg| {
-                    sum.add(&arg.through(name, None, 0));
+                    sum.add(&arg.through(name, Some(ANY), 0));
                 });
                 Rc::new(Value { kind: value.kind, ..sum.kept() })
             }
             "rank" | "dense_rank" | "percent_rank" | "cume_dist" => {
                 args.iter().for_each(|arg| self.ask_value(Use::Order, arg));
-                Rc::new(self.sum(&all).through(name, None, 0))
+                Rc::new(self.sum(&all).through(name, Some(ANY), 0))
             }
-            _ => Rc::new(self.sum(&all).through(name, None, 0)),
+            _ => {
+                let beside = args.iter().any(|arg| !arg.is_clean()) || within.len() > 1;
+                let argument = if beside { Some(ANY.to_owned()) } else { direct(written) };
+                Rc::new(self.sum(&all).through(name, argument.as_deref(), 0))
+            }
         }
     }
 
     fn with_keyword(&mut self, name: &str, keyword: &str, args: &[Shared]) -> Shared {
         let value = self.sum(args);
-        let argument = (name == "extract").then_some(keyword);
+        let argument = if args.len() == 1 { keyword } else { ANY };
         let small = name == "extract" && !matches!(keyword, "epoch" | "microseconds" | "julian");
         let kind = if name == "extract" { cast::NUMERIC } else { TEXT };
-        let through = Value { small, ..value.through(name, argument, kind) };
+        let through = Value { small, ..value.through(name, Some(argument), kind) };
         Rc::new(if matches!(name, "extract" | "trim") { through.as_there_as(args) } else { through })
     }
 
@@ -297,7 +299,7 @@ impl<'a> Tracer<'a> {
         if fail::can(name, args, written) {
             args.iter().for_each(|arg| self.fail(arg));
         }
-        let argument = argument(name, written);
+        let argument = argument(name, args, written);
         let value = self.sum(args);
         let kind = if name == "date_trunc" { date_trunc(self, args) } else { result(name) };
         let field = argument.as_deref().unwrap_or_default();
@@ -337,7 +339,7 @@ impl<'a> Tracer<'a> {
             if matches!(name, "lag" | "lead") && at == 1 {
                 sum.add(other);
             } else if !other.is_clean() {
-                sum.add(&other.through(name, None, 0));
+                sum.add(&other.through(name, Some(ANY), 0));
             }
         }
         if rest.is_empty() || rest.iter().all(|other| other.is_clean()) {
@@ -353,7 +355,7 @@ impl<'a> Tracer<'a> {
         let mut sum = Sum::new();
         sum.add(first);
         args.iter().skip(1).filter(|arg| !arg.is_clean()).for_each(|arg| {
-            sum.add(&arg.through("nullif", None, 0));
+            sum.add(&arg.through("nullif", Some(ANY), 0));
         });
         Rc::new(Value { mixed: true, direct: false, there: first.there, kind: first.kind, ..sum.kept() })
     }
@@ -391,42 +393,54 @@ impl<'a> Tracer<'a> {
             _ => {
                 let value = self.sum(args);
                 self.fail(&value);
-                Rc::new(value.through("jsonb_path_query", None, kind))
+                Rc::new(value.through("jsonb_path_query", Some(ANY), kind))
             }
         }
     }
 
     /// A function that is not PostgreSQL's own: followed through its body if that can be read.
-    pub(super) fn others(&mut self, function: FunctionName, args: &[Shared], opaque: bool) -> Shared {
+    pub(super) fn others(&mut self, function: FunctionName, given: Given<'_>, opaque: bool) -> Shared {
         let title = title(&function);
-        let args: Vec<Shared> = args.iter().map(|arg| Rc::new(arg.through(&title, None, arg.kind))).collect();
-        if !opaque && let Some(columns) = self.bodies(&function, &args) {
-            return match columns {
-                Ok(columns) => match columns.as_slice() {
-                    [only] => Rc::new(Value { direct: false, row: None, ..only.value.as_ref().clone() }),
-                    _ => Rc::new(super::scope::row(Ok(nameless(&columns)))),
-                },
+        // Which argument a name stands for the function decides.
+        let argument = if given.named.is_empty() { aside(given.args, given.written) } else { Some(ANY.to_owned()) };
+        let by = |arg: &Shared| Rc::new(arg.through(&title, argument.as_deref(), arg.kind));
+        let args: Vec<Shared> = given.args.iter().map(by).collect();
+        if !opaque && let Some(output) = self.bodies(&function, Given { args: &args, ..given }) {
+            return match output.map(|columns| self.as_results(&function, columns)) {
+                Ok(value) => Rc::new(Value { direct: false, ..value }),
                 Err(why) => self.lost(why),
             };
         }
-        let value = self.sum(&args);
         args.iter().for_each(|arg| self.fail(arg));
+        let all: Vec<Shared> = args.into_iter().chain(self.defaults(&function)).collect();
+        let value = self.sum(&all);
         let mut value = Value { row: None, plain: false, kind: 0, ..value.as_ref().clone() };
         value.functions.push(function);
         value.functions.sort_unstable();
         value.functions.dedup();
         Rc::new(value)
     }
-}
 
-/// The columns of a function's row, each of which may have any of its values: the function names them, not the query in it.
-fn nameless(columns: &[Column]) -> Rc<Vec<Column>> {
-    let mut sum = Sum::new();
-    columns.iter().for_each(|column| {
-        sum.add(&column.value);
-    });
-    let value = Rc::new(sum.kept());
-    Rc::new(columns.iter().map(|column| Column { name: column.name.clone(), value: value.clone() }).collect())
+    /// What a function gives whose text gives these columns: a row under the names that the function has for them.
+    fn as_results(&self, function: &FunctionName, columns: Rc<Vec<Column>>) -> Value {
+        if let [only] = columns.as_slice() {
+            return Value { row: None, ..only.value.as_ref().clone() };
+        }
+        let names = self.results(function).filter(|(names, _)| names.len() == columns.len());
+        let Some((names, _)) = names else { return Value { row: None, ..super::scope::row(Ok(columns)) } };
+        let renamed = names.iter().zip(columns.iter());
+        let renamed = renamed.map(|(name, column)| Column { name: name.as_str().into(), value: column.value.clone() });
+        super::scope::row(Ok(Rc::new(renamed.collect())))
+    }
+
+    /// The names of the columns that a function's rows have, and whether it gives one value; none if functions of the name differ.
+    pub(super) fn results(&self, function: &FunctionName) -> Option<(&'a [String], bool)> {
+        let known = self.catalog.functions.get(&function.name)?.iter();
+        let mut known = known.filter(|known| function.schema.as_ref().is_none_or(|schema| *schema == known.schema));
+        let first = known.next()?;
+        let alike = known.all(|other| (&other.results, other.scalar) == (&first.results, first.scalar));
+        alike.then_some((first.results.as_slice(), first.scalar))
+    }
 }
 
 /// A function's name as it shows in a step.
@@ -440,15 +454,21 @@ fn extracted(written: &[Expr]) -> Vec<JsonStep> {
     keys.iter().map(|key| json::text(key).map_or(JsonStep::Any, json::loose)).collect()
 }
 
-/// The constant argument that decides what shows.
-fn argument(name: &str, written: &[Expr]) -> Option<String> {
-    match name {
-        "date_trunc" | "date_part" => {
-            let field = json::text(written.first()?)?;
-            Some(field.to_ascii_lowercase())
-        }
-        "left" | "right" | "to_char" => constant::shown(written.get(1)?),
+/// The arguments beside a value: where one decides what shows, that one.
+fn argument(name: &str, args: &[Shared], written: &[Expr]) -> Option<String> {
+    let field = match (name, args, written) {
+        ("date_trunc" | "date_part", [field, _], [written, _]) if field.is_clean() => json::text(written),
         _ => None,
+    };
+    field.map_or_else(|| aside(args, written), |field| Some(field.to_ascii_lowercase()))
+}
+
+/// The direct arguments of `percentile_cont(0.5) within group (..)`.
+fn direct(written: &[Expr]) -> Option<String> {
+    match written {
+        [] => None,
+        [only] => Some(constant::shown(only).unwrap_or_else(|| ANY.to_owned())),
+        _ => Some(ANY.to_owned()),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::aside::ANY;
 use super::cast::{BOOL, JSONB, Sort, TEXT, sort};
 use super::value::{Shared, Sum, Value};
 use super::{constant, json};
@@ -35,7 +36,7 @@ impl<'a> Tracer<'a> {
             "->" | "->>" if document => self.member(sign, left, right, &[json::step(written)]),
             "#>" | "#>>" if document && right.is_clean() => match json::keys(written) {
                 Some(steps) => self.member(sign, left, right, &steps),
-                None => Rc::new(left.through(sign, None, if sign == "#>" { left.kind } else { TEXT })),
+                None => Rc::new(left.through(sign, Some(ANY), if sign == "#>" { left.kind } else { TEXT })),
             },
             "@>" if document && right.is_clean() => parts(sign, left, json::text(written).and_then(json::leaves)),
             "?" if document && right.is_clean() => parts(sign, left, json::text(written).map(|key| keys_of(&[key]))),
@@ -49,8 +50,9 @@ impl<'a> Tracer<'a> {
                 let kind = if TRUTHS.contains(&sign) { BOOL } else { self.result(sign, left, right) };
                 let mut sum = Sum::new();
                 self.work += sum.add(left) + sum.add(right);
+                let told = constant::shown(written).filter(|_| right.is_clean() && !left.is_clean());
                 let small = matches!(sign, "+" | "-") && stays_small(sort(self.catalog, kind), left, right);
-                let through = Value { small, ..sum.kept().through(sign, None, kind) };
+                let through = Value { small, ..sum.kept().through(sign, Some(told.as_deref().unwrap_or(ANY)), kind) };
                 let total = matches!(sign, "+" | "-" | "*" | "/" | "%" | "||") && sort(self.catalog, kind) != Sort::Array;
                 Rc::new(if total { through.as_there_as(&[left.clone(), right.clone()]) } else { through })
             }
@@ -66,7 +68,7 @@ impl<'a> Tracer<'a> {
         }
         let mut sum = Sum::new();
         sum.add(&part);
-        sum.add(&right.through(sign, None, kind));
+        sum.add(&right.through(sign, Some(ANY), kind));
         Rc::new(Value { kind, ..sum.kept() })
     }
 
@@ -161,7 +163,7 @@ fn stays_small(sort: Sort, left: &Value, right: &Value) -> bool {
 
 /// What an operator tells of a document at these paths; of all of it where they are not known.
 fn parts(sign: &str, document: &Value, paths: Option<Vec<Vec<JsonStep>>>) -> Shared {
-    let Some(paths) = paths else { return Rc::new(document.through(sign, None, BOOL)) };
+    let Some(paths) = paths else { return Rc::new(document.through(sign, Some(ANY), BOOL)) };
     let mut sum = Sum::new();
     for path in paths {
         sum.add(&document.part(&path, BOOL, false));

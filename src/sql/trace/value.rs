@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::aside::ANY;
 use crate::sql::catalog::Oid;
 use crate::sql::facts::FunctionName;
 use crate::sql::lineage::{JsonStep, Lineage, SOURCES_MAX, Source, Step, Untraced, Way};
@@ -78,6 +79,8 @@ impl Value {
     pub(super) fn through(&self, function: &str, argument: Option<&str>, kind: Oid) -> Self {
         let step = || Step { function: function.to_owned(), argument: argument.map(str::to_owned) };
         self.by(kind, |way| match way {
+            // What was picked among others tells their order, whatever is done to it.
+            Way::Picked(by) if self.mixed => Way::Through(Step { function: by.clone(), argument: Some(ANY.to_owned()) }),
             Way::Kept | Way::Picked(_) => Way::Through(step()),
             other => other.clone(),
         })
