@@ -132,6 +132,13 @@ fn function(row: &Row) -> Result<Function, LookFault> {
     let count = text(row, 5).parse::<usize>().map_err(|_| LookFault::Shape)?;
     let mut names = arguments(row, 6, 7, IN)?;
     names.resize(count, String::new());
+    let mut results = arguments(row, 6, 7, OUT)?;
+    if results.len() <= 1 && row.get(13).is_some_and(Option::is_some) {
+        results = serde_json::from_str(&text(row, 13)).map_err(|_| LookFault::Shape)?;
+    }
+    for (at, name) in results.iter_mut().enumerate().filter(|(_, name)| name.is_empty()) {
+        *name = format!("column{}", at + 1);
+    }
     Ok(Function {
         schema: text(row, 0),
         name: text(row, 1),
@@ -142,6 +149,9 @@ fn function(row: &Row) -> Result<Function, LookFault> {
         configured: flag(row, 8),
         aggregate: flag(row, 9),
         body: row.get(10).cloned().flatten(),
+        defaults: row.get(11).cloned().flatten(),
+        results,
+        scalar: flag(row, 12),
     })
 }
 

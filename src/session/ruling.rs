@@ -197,11 +197,17 @@ impl Ruling {
         self.verdict().analysis.statements.iter().flat_map(|facts| &facts.verbs).any(settles)
     }
 
+    /// True if it runs nothing but blocks of code that only say something.
+    fn says(&self) -> bool {
+        self.verdict().analysis.statements.iter().all(|facts| facts.plain_code)
+    }
+
     /// What the server may say in answer: anything, or nothing of a masked column.
     pub(super) fn exposure(&self) -> Exposure {
         match flow::Ruling::veiled(self) {
             true if self.touched() => Exposure::Touched,
             true if self.settles() => Exposure::Settling,
+            true if self.says() => Exposure::Saying,
             true => Exposure::Guarded,
             false => Exposure::Clear,
         }

@@ -7,7 +7,7 @@ use super::query;
 use super::reader::{Read, Reader};
 use super::trace::{self, Traced};
 use super::walk::Walk;
-use super::{change, definition, expr};
+use super::{change, definition, expr, plpgsql};
 
 /// What earlier statements of the same text did.
 pub(super) struct Course<'a> {
@@ -138,7 +138,7 @@ fn utility(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Fac
         "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => {
             Ok(transaction(course, reader, word))
         }
-        "do" => Ok(with_shift(rest_of(reader, Verb::Do), Shift::Anything)),
+        "do" => Ok(code(course, reader)),
         "call" => call(course, reader),
         "lock" => lock(course, reader),
         "vacuum" | "analyze" | "analyse" | "cluster" | "reindex" => maintenance(course, reader, word),
@@ -148,6 +148,13 @@ fn utility(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Fac
         "checkpoint" => Ok(rest_of(reader, Verb::Checkpoint)),
         _ => Err(UnknownReason::Syntax),
     }
+}
+
+/// DO: code that only says something changes nothing.
+fn code(course: &Course<'_>, reader: &mut Reader<'_>) -> Facts {
+    let plain_code = plpgsql::is_plain(reader, course.setting.catalog);
+    let facts = Facts { plain_code, ..rest_of(reader, Verb::Do) };
+    if plain_code { facts } else { with_shift(facts, Shift::Anything) }
 }
 
 /// Facts of which only the verb matters.

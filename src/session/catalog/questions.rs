@@ -34,9 +34,12 @@ pub(super) const OPERATORS: &str = "select o.oprname, n.nspname, p.proname from 
 /// Functions that are not the server's own; `BODY` stands for their text.
 pub(super) const FUNCTIONS: &str = "select n.nspname, p.proname, l.lanname, p.provolatile, e.extname, \
     p.pronargs, pg_catalog.array_to_json(p.proargnames), pg_catalog.array_to_json(p.proargmodes), \
-    p.proconfig is not null, p.prokind in ('a', 'w'), case when l.lanname = 'sql' then BODY end \
+    p.proconfig is not null, p.prokind in ('a', 'w'), case when l.lanname = 'sql' then BODY end, \
+    pg_catalog.pg_get_expr(p.proargdefaults, 0), t.typtype in ('b', 'e', 'r', 'm'), \
+    (select pg_catalog.json_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a \
+      where a.attrelid = t.typrelid and t.typtype = 'c' and a.attnum > 0 and not a.attisdropped) \
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
-    join pg_catalog.pg_language l on l.oid = p.prolang \
+    join pg_catalog.pg_language l on l.oid = p.prolang join pg_catalog.pg_type t on t.oid = p.prorettype \
     left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid \
       and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
     left join pg_catalog.pg_extension e on e.oid = d.refobjid where p.oid >= 16384";

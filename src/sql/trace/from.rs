@@ -64,7 +64,8 @@ impl<'a> Tracer<'a> {
             return Item::named(given.or(last), renamed(columns, &alias.columns));
         }
         let columns = renamed(self.stored(name), &alias.columns);
-        Item { name: given.or(last).map(Rc::from), aliased: given.is_some(), columns, open: true }
+        let renamed = !alias.columns.is_empty();
+        Item { aliased: given.is_some(), renamed, ..Item::named(given.or(last), columns) }
     }
 
     /// The columns of a relation by its name.

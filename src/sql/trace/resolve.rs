@@ -3,8 +3,10 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::body::Given;
 use super::scope::{self, Found};
 use super::value::{Shared, Value};
+use crate::sql::facts::FunctionName;
 use crate::sql::lineage::Untraced;
 use crate::sql::tree::Expr;
 
@@ -45,11 +47,15 @@ impl<'a> Tracer<'a> {
     /// A whole row by its item's name.
     pub(super) fn row_of(&mut self, name: &[String]) -> Option<Shared> {
         let item = self.levels.iter().rev().find_map(|level| level.item(name))?;
-        let columns = item.columns.all();
+        let (columns, renamed) = (item.columns.all(), item.renamed);
         if let Ok(columns) = &columns {
             self.work += columns.len();
         }
-        Some(Rc::new(scope::row(columns)))
+        let mut row = scope::row(columns);
+        if renamed {
+            row.row = None;
+        }
+        Some(Rc::new(row))
     }
 
     /// `p.func` is `func(p)` where it is no column.
@@ -62,15 +68,20 @@ impl<'a> Tracer<'a> {
     pub(super) fn column_call(&mut self, name: &str, row: &Shared) -> Shared {
         let function = crate::sql::names::function(self.catalog, &[name.to_owned()]);
         if function.builtin {
+            self.notation(&function);
             return self.own(name, std::slice::from_ref(row), &[]);
         }
         if !self.catalog.functions.contains_key(name) {
             return Rc::new(Value::untraced(Untraced::Name));
         }
-        if !self.called.contains(&function) {
+        self.notation(&function);
+        self.others(function, Given { args: std::slice::from_ref(row), written: &[], named: &[] }, false)
+    }
+
+    fn notation(&mut self, function: &FunctionName) {
+        if !self.called.contains(function) {
             self.called.push(function.clone());
         }
-        self.others(function, std::slice::from_ref(row), false)
     }
 
     /// A field of a row, a composite value or a column given by a chain of fields.
