@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::ruling::{Ruling, Verdict};
 use crate::flow::Ruling as _;
 use crate::mask::{CannotStream, CopyPlan, CopyStream, Masked, RowPlan, Unmasked};
-use crate::sql::{self, Attribute, CopyLayout, Facts, Relation, ResultColumn, Verb, Way};
+use crate::sql::{self, Attribute, CopyLayout, Facts, Relation, ResultColumn, Shift, Verb, Way};
 use crate::wire::{self, ColumnField, Format, Frame, Malformed, Part, RowDescription, Run};
 
 /// The COPY TO STDOUT that is under way, if its rows must be masked.
@@ -154,7 +154,8 @@ pub(super) fn is_unfollowed(verdict: &Verdict, names: &Names) -> bool {
     if verdict.sight.masks.is_empty() || !verdict.decision.touches_masked {
         return false;
     }
-    let unread = !CopyPlan::reads(&names.client_encoding);
+    let set = |facts: &Facts| facts.shifts.iter().any(|shift| matches!(shift, Shift::Reading | Shift::Anything));
+    let unread = !CopyPlan::reads(names.reading().1) || verdict.analysis.statements.iter().any(set);
     copies(verdict).any(|facts| {
         let plain = facts.copy.as_ref().is_some_and(CopyPlan::follows);
         unread || !plain || verdict.copied.is_none() && columns(facts, &verdict.sight).is_none()

@@ -88,6 +88,8 @@ pub(super) struct Relay<C, S> {
     pub(super) cancel_sent: Option<oneshot::Receiver<()>>,
     masked_rows: BytesMut,
     copying: Copying,
+    /// The COPY that is being answered cannot be masked: it is broken off.
+    unfollowed: bool,
     client_read_bytes: usize,
     server_read_bytes: usize,
     pub(super) out: Vec<Output<Ruling, Plan>>,
@@ -160,6 +162,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             cancel_sent: None,
             masked_rows: BytesMut::new(),
             copying: Copying::default(),
+            unfollowed: false,
             client_read_bytes: SMALL_READ_BYTES,
             server_read_bytes: SMALL_READ_BYTES,
             out: Vec::new(),
@@ -313,7 +316,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             Piece::Oversize { tag, .. } => Err(Violation::OutOfPlace(tag)),
         };
         taken.map_err(|violation| violated(&violation))?;
-        self.dispatch()
+        self.dispatch()?;
+        if std::mem::take(&mut self.unfollowed) {
+            if !self.flow.ruling().is_some_and(flow::Ruling::bars) {
+                return Err(End::Unmaskable);
+            }
+            self.flow.deny(Fault::Uncopied.error(), &mut self.out);
+            self.cancelling = true;
+            self.dispatch()?;
+        }
+        Ok(())
     }
 
     /// True while a person is asked amid rows: nothing more is taken from the database.
@@ -394,27 +406,31 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 (plan.part(part).map_err(unmaskable)?, Released::Bulk { rows: 0 })
             }
             ToClient::CopyBegins(frame, plan) => {
-                self.copying.begin(number, ruling, plan.as_deref(), &frame).map_err(unmaskable)?;
+                self.unfollowed |= self.copying.begin(number, ruling, plan.as_deref(), &frame).is_err();
                 (mask::message(frame, exposure), Released::Message)
             }
             ToClient::CopyEnds(frame) => {
-                self.copying.end().map_err(unmaskable)?;
+                self.unfollowed |= self.copying.end().is_err();
                 (mask::message(frame, exposure), Released::Message)
             }
-            ToClient::Copy(run) => (self.copied(Data::Run(run), exposure)?, Released::Bulk { rows: 0 }),
-            ToClient::CopyPart(part) => (self.copied(Data::Part(part), exposure)?, Released::Bulk { rows: 0 }),
+            ToClient::Copy(run) => (self.copied(Data::Run(run), exposure), Released::Bulk { rows: 0 }),
+            ToClient::CopyPart(part) => (self.copied(Data::Part(part), exposure), Released::Bulk { rows: 0 }),
         };
+        if self.unfollowed {
+            return Ok(());
+        }
         self.release(number, ruling, masked, released)
     }
 
-    fn copied(&mut self, data: Data, exposure: Exposure) -> Result<Masked<Bytes>, End> {
+    fn copied(&mut self, data: Data, exposure: Exposure) -> Masked<Bytes> {
         let masked = match self.copying.data(data) {
             Ok(Err(Data::Run(run))) => mask::copy(run, exposure),
             Ok(Err(Data::Part(part))) => mask::copy_part(part, exposure),
             Ok(Ok(masked)) => Ok(masked),
             Err(fault) => Err(fault),
         };
-        masked.map_err(|_| End::Unmaskable)
+        self.unfollowed |= masked.is_err();
+        masked.unwrap_or_else(|_| mask::own(Bytes::new()))
     }
 
     fn show_rows(
@@ -469,6 +485,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     }
 
     fn ready(&mut self, status: TransactionStatus) {
+        self.names.ready();
         if status == TransactionStatus::Idle {
             self.names.settled();
             self.meter.settled();

@@ -63,7 +63,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     fn rule_query(&mut self, text: &Bytes) -> Result<(), End> {
         let verdict = self.counted(self.view.verdict(text, &self.identity, &self.names), None);
         let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
-        let doubted = self.names.code_ran && verdict.uses_names();
+        let doubted = (self.names.code_ran || verdict.runs_unread()) && verdict.uses_names();
         let ruling = Ruling::statement(verdict, number, doubted);
         self.meter.begin(number, &ruling, None);
         self.carry_out(ruling, number, true)
@@ -71,6 +71,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 
     fn rule_parse(&mut self, parse: &wire::Parse) -> Result<(), End> {
         let verdict = self.view.verdict(&parse.text, &self.identity, &self.names);
+        if !parse.name.is_empty() {
+            self.names.parsed(&parse.name);
+        }
         let number = self.recording.statement(&verdict, &parse.name, true).map_err(|_| End::LogFailed)?;
         // Preparing is not running: a person is asked at Bind or Execute.
         let due = verdict.decision.outcome == Outcome::Block;
@@ -83,13 +86,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             None => self.by_name(&bind.statement, true)?,
         };
         let doubted = self.names.code_ran && (!bind.statement.is_empty() || verdict.uses_names());
-        let ruling = Ruling::portal(verdict, number, bind, doubted);
+        if !bind.portal.is_empty() {
+            self.names.bound(&bind.portal);
+        }
+        let definitions = self.names.definitions(&verdict.analysis.statements);
+        let ruling = Ruling::portal(verdict, number, bind, doubted, definitions);
         let due = ruling.is_due(Gate::Bind) || ruling.verdict().decision.outcome == Outcome::Block;
         self.carry_out(ruling, number, due)
     }
 
     fn rule_execute(&mut self, execute: &wire::Execute, ruling: Option<Ruling>) -> Result<(), End> {
         let ruling = match ruling {
+            Some(ruling) if self.is_redefined(&ruling) => {
+                self.flow.refuse(Fault::Redefined.error(), ruling.number(), &mut self.out);
+                return Ok(());
+            }
             Some(ruling) => ruling,
             None => {
                 let (verdict, number) = self.by_name(&execute.portal, false)?;
@@ -115,16 +126,30 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// A prepared statement keeps its ruling, unless the ground has moved since: then its text is ruled upon anew.
     fn current(&self, verdict: &Arc<Verdict>) -> Arc<Verdict> {
         let same = std::ptr::eq(Arc::as_ptr(&verdict.sight), Arc::as_ptr(&self.view.sight));
-        if same && !verdict.is_of_temporary() {
+        if same && !verdict.is_of_temporary() && !verdict.uses_names() {
             return Arc::clone(verdict);
         }
         self.view.verdict(&verdict.text, &self.identity, &self.names)
     }
 
+    /// True if what a portal names, or calls, may be something else by now than when its rows were judged.
+    fn is_redefined(&self, ruling: &Ruling) -> bool {
+        let verdict = ruling.verdict();
+        if ruling.bind().is_none() || verdict.sight.masks.is_empty() {
+            return false;
+        }
+        if verdict.uses_names() {
+            return ruling.definitions() != self.names.definitions(&verdict.analysis.statements);
+        }
+        let same = std::ptr::eq(Arc::as_ptr(&verdict.sight), Arc::as_ptr(&self.view.sight));
+        !same && verdict.calls_read() && self.current(verdict).analysis != verdict.analysis
+    }
+
     /// A name that the protocol has not defined may be one that SQL text has.
     fn by_name(&mut self, name: &Bytes, statement: bool) -> Result<(Arc<Verdict>, u64), End> {
         let spelled = String::from_utf8_lossy(name);
-        let known = if statement { self.names.prepared(&spelled) } else { self.names.cursor(&spelled) };
+        let sight = &self.view.sight;
+        let known = if statement { self.names.prepared(&spelled, sight) } else { self.names.cursor(&spelled, sight) };
         let elsewhere = if statement { Verb::Unknown } else { Verb::Cursor };
         let unread = || Facts { verb: elsewhere, ..Facts::unknown(UnknownReason::Name) };
         let known = if known.is_empty() { vec![unread()] } else { known };
@@ -163,9 +188,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             self.flow.refuse(Fault::Uncopied.error(), number, &mut self.out);
             return;
         }
-        for facts in &verdict.analysis.statements {
-            self.names.forwarded(facts, verdict.decision.calls_unknown);
-        }
+        let (statements, version) = (&verdict.analysis.statements, verdict.sight.catalog.version);
+        let owed = self.flow.readies_owed();
+        self.names.forwarded(&verdict.text, statements, version, verdict.decision.calls_unknown, owed);
         if let Some(key) = &self.upstream_key {
             self.house.tidings.sent(self.circle(), key.process, &ruling);
         }
