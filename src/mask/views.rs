@@ -52,7 +52,10 @@ fn of_query<'a>(spread: &mut Spread<'_>, relation: &Relation, column: &'a Attrib
     let mut lost = false;
     match column.origin {
         Some(ColumnOrigin::Column(oid, number)) => lost |= !follow(spread, (oid, number), here, &KEPT, readers),
-        Some(ColumnOrigin::Expression) | None if column.lineage.is_none() => lost |= touched,
+        // What PostgreSQL's own views show of data has rules of its own.
+        Some(ColumnOrigin::Expression) | None if column.lineage.is_none() => {
+            lost |= touched && !OWN_SCHEMAS.contains(&relation.schema.as_str());
+        }
         Some(ColumnOrigin::Expression) | None => {}
     }
     if let Some(lineage) = &column.lineage {
