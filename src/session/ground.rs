@@ -275,7 +275,7 @@ impl View {
             catalog: &sight.catalog,
             standard_conforming_strings,
             client_encoding,
-            temporary: &names.temporary,
+            temporary: &names.temporary(),
             prepared: &|name| names.prepared(name, sight),
             cursors: &|name| names.cursor(name, sight),
         };

@@ -1,5 +1,6 @@
 //! What a session's own past does to the meaning of its next text.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
@@ -38,9 +39,11 @@ pub(super) struct Names {
     /// ReadyForQuery that are still to come before the server has reported them as they are: it does so ahead of these alone.
     unreported: usize,
     /// Temporary relations that surely exist and come first in the search path.
-    pub(super) temporary: BTreeSet<String>,
+    temporary: BTreeSet<String>,
     /// Made in the transaction that is open.
     temporary_open: BTreeSet<String>,
+    /// That transaction may be undone by what the server has not answered yet.
+    pub(super) ending: bool,
     /// The search path was set: temporary relations need not come first.
     path_moved: bool,
     /// It was set since the last text: names may mean what nobody has looked at.
@@ -63,6 +66,7 @@ impl Names {
             unreported: 0,
             temporary: BTreeSet::new(),
             temporary_open: BTreeSet::new(),
+            ending: false,
             path_moved: false,
             path_just_moved: false,
             prepared: HashMap::new(),
@@ -92,6 +96,20 @@ impl Names {
     /// `standard_conforming_strings` and `client_encoding` by which the next text is read.
     pub(super) fn reading(&self) -> (bool, &str) {
         if self.unreported > 0 { UNREPORTED } else { (self.standard_conforming_strings, &self.client_encoding) }
+    }
+
+    /// Temporary relations that surely exist and come first in the search path.
+    pub(super) fn temporary(&self) -> Cow<'_, BTreeSet<String>> {
+        if self.ending {
+            Cow::Owned(self.temporary.difference(&self.temporary_open).cloned().collect())
+        } else {
+            Cow::Borrowed(&self.temporary)
+        }
+    }
+
+    /// True if temporary relations were made in the transaction that is open.
+    pub(super) fn has_open(&self) -> bool {
+        !self.temporary_open.is_empty()
     }
 
     /// True if a text means what it means in any other session, so that its ruling can be shared.

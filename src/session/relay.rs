@@ -364,11 +364,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             match output {
                 Output::ToServer(bytes) => self.to_server.push(bytes),
                 Output::ToClient { number, ruling, what } => self.show(number, ruling.as_ref(), what)?,
-                Output::End { number, ruling, how, .. } => {
+                Output::End { number, ruling, statement, how, .. } => {
                     self.recording.ended(number, &how).map_err(|_| End::LogFailed)?;
                     self.meter.ended(number, &how);
                     self.copying.ended();
-                    self.ended(ruling.as_ref(), &how);
+                    self.ended(ruling.as_ref(), statement, &how);
                 }
                 Output::Ready(status) => self.ready(status),
             }
@@ -467,16 +467,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         Ok(())
     }
 
-    fn ended(&mut self, ruling: Option<&Ruling>, how: &flow::Ended) {
+    fn ended(&mut self, ruling: Option<&Ruling>, statement: usize, how: &flow::Ended) {
         let failed = matches!(how, flow::Ended::Failed(_));
         if failed || matches!(how, flow::Ended::Complete(tag) if tag.starts_with(b"ROLLBACK")) {
             self.names.undone();
         }
         let Some(ruling) = ruling else { return };
+        if !failed && let Some(facts) = ruling.verdict().analysis.statements.get(statement) {
+            self.names.completed(facts);
+        }
         for facts in &ruling.verdict().analysis.statements {
-            if !failed {
-                self.names.completed(facts);
-            }
             if facts.shifts.iter().any(|shift| matches!(shift, crate::sql::Shift::Catalog | crate::sql::Shift::Anything)) {
                 self.ground.mark_stale();
                 self.ddl_open = true;

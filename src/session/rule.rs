@@ -20,6 +20,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// Rules on one question of the conversation.
     pub(super) async fn rule(&mut self, asked: Asked<Ruling>) -> Result<(), End> {
         let anew = std::mem::take(&mut self.names.path_just_moved);
+        if self.names.has_open() {
+            self.names.ending = self.flow.readies_owed() > 0 || self.flow.owes(Ruling::settles);
+        }
         match self.ground.view(&self.groups, Some(&self.view), anew).await {
             Ok(view) => self.view = view,
             Err(fault) => return self.unread(&fault),
@@ -55,6 +58,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             Asked::Query(query) => self.view.verdict(&query.text, &self.identity, &self.names),
             Asked::Parse(parse) => self.view.verdict(&parse.text, &self.identity, &self.names),
             Asked::Bind(_, Some(ruling)) => self.current(ruling.verdict()),
+            // Rows judged a while ago may by now come from another body.
+            Asked::Execute(_, Some(ruling)) => return ruling.verdict().calls_read() && ruling.is_aged(),
             Asked::Bind(_, None) | Asked::Execute(..) | Asked::FunctionCall => return false,
         };
         verdict.reads_definitions()

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -14,6 +15,9 @@ use crate::mask::Exposure;
 use crate::policy::{Decision, Gate, Outcome};
 use crate::sql::{Analysis, Facts, RelationKind, ResultColumn, Shift, UnknownReason, Verb};
 use crate::wire::{self, Frame, Malformed};
+
+/// How long a portal may wait to be run before what it calls is looked at again.
+const AGED_AFTER: Duration = Duration::from_millis(10);
 
 /// Facts of a text and the decision on it; shared by every session that says the same text on the same ground.
 #[derive(Debug)]
@@ -143,6 +147,8 @@ struct Inner {
     number: u64,
     /// The parameters, for a portal.
     bind: Option<wire::Bind>,
+    /// When it was made.
+    since: Instant,
     /// How often what a portal names had been defined when it was bound.
     definitions: u64,
     /// Code ran in this session that may have swapped what a name stands for: rows may be of another text than this one.
@@ -163,6 +169,7 @@ impl Ruling {
             verdict,
             number,
             bind: None,
+            since: Instant::now(),
             definitions: 0,
             doubted,
             permitted: AtomicBool::new(false),
@@ -175,6 +182,7 @@ impl Ruling {
             verdict,
             number,
             bind: Some(bind),
+            since: Instant::now(),
             definitions,
             doubted,
             permitted: AtomicBool::new(false),
@@ -186,8 +194,8 @@ impl Ruling {
     pub(super) fn under(&self, verdict: Arc<Verdict>) -> Self {
         let inner = &*self.0;
         let (number, bind, count) = (inner.number, inner.bind.clone(), Arc::clone(&inner.count));
-        let (definitions, doubted) = (inner.definitions, inner.doubted);
-        Self(Arc::new(Inner { verdict, number, bind, definitions, doubted, permitted: AtomicBool::new(false), count }))
+        let (since, definitions, doubted) = (inner.since, inner.definitions, inner.doubted);
+        Self(Arc::new(Inner { verdict, number, bind, since, definitions, doubted, permitted: AtomicBool::new(false), count }))
     }
 
     pub(super) fn verdict(&self) -> &Arc<Verdict> {
@@ -202,6 +210,12 @@ impl Ruling {
         self.0.bind.as_ref()
     }
 
+    /// True if another session may have redefined what it calls since it was made.
+    pub(super) fn is_aged(&self) -> bool {
+        self.0.since.elapsed() > AGED_AFTER
+    }
+
+    /// How often what it names had been defined when it was bound.
     pub(super) fn definitions(&self) -> u64 {
         self.0.definitions
     }
@@ -225,7 +239,7 @@ impl Ruling {
 
     /// True if triggers of earlier statements may run in this one, as at COMMIT: their errors and notices can quote masked columns
     /// that it does not touch itself.
-    fn settles(&self) -> bool {
+    pub(super) fn settles(&self) -> bool {
         let settles = |verb: &Verb| matches!(verb, Verb::Transaction | Verb::TwoPhase);
         self.verdict().analysis.statements.iter().flat_map(|facts| &facts.verbs).any(settles)
     }
