@@ -20,6 +20,7 @@ pub(super) struct Defined {
 #[derive(Debug, Default, Clone, Copy)]
 struct Name {
     times: u64,
+    text: bool,
     statement: bool,
     portal: bool,
 }
@@ -27,7 +28,7 @@ struct Name {
 impl Defined {
     /// A text defines a statement or cursor of this name.
     pub(super) fn text(&mut self, name: &[u8]) {
-        self.name(name);
+        self.name(name).text = true;
     }
 
     /// The protocol defines a statement of this name.
@@ -38,6 +39,11 @@ impl Defined {
     /// The protocol defines a portal of this name.
     pub(super) fn portal(&mut self, name: &[u8]) {
         self.name(name).portal = true;
+    }
+
+    /// True if a text may have defined a statement or cursor of this name.
+    pub(super) fn is_text(&self, name: &[u8]) -> bool {
+        self.other.text || self.names.get(&self.hasher.hash_one(name)).is_some_and(|known| known.text)
     }
 
     /// True if the protocol may have defined a statement of this name.

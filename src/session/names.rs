@@ -171,6 +171,11 @@ impl Names {
         defined.unwrap_or_else(|| Facts::unknown(UnknownReason::Name))
     }
 
+    /// True if only the protocol can have defined this name.
+    pub(super) fn is_of_protocol(&self, name: &[u8]) -> bool {
+        !self.code_ran && !self.defined.is_text(name)
+    }
+
     /// A text has gone to the server under this name.
     pub(super) fn parsed(&mut self, name: &[u8]) {
         self.defined.statement(name);

@@ -88,6 +88,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     fn rule_bind(&mut self, bind: wire::Bind, ruling: Option<Ruling>) -> Result<(), End> {
         let (verdict, number) = match ruling {
             Some(ruling) => (self.current(ruling.verdict()), ruling.number()),
+            None if self.names.is_of_protocol(&bind.statement) => {
+                self.absent(&Fault::NoStatement(text(&bind.statement)));
+                return Ok(());
+            }
             None => self.by_name(&bind.statement, true)?,
         };
         let doubted = self.names.code_ran && (!bind.statement.is_empty() || verdict.uses_names());
@@ -107,6 +111,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 return Ok(());
             }
             Some(ruling) => ruling,
+            None if self.names.is_of_protocol(&execute.portal) => {
+                self.absent(&Fault::NoPortal(text(&execute.portal)));
+                return Ok(());
+            }
             None => {
                 let (verdict, number) = self.by_name(&execute.portal, false)?;
                 Ruling::statement(verdict, number, self.names.code_ran)
@@ -135,6 +143,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             return Arc::clone(verdict);
         }
         self.view.verdict(&verdict.text, &self.identity, &self.names)
+    }
+
+    /// A name that stands for nothing is an error, as it is to the server.
+    fn absent(&mut self, fault: &Fault) {
+        self.flow.refuse(fault.error(), 0, &mut self.out);
     }
 
     /// True if what a portal names, or calls, may be something else by now than when its rows were judged.
@@ -214,6 +227,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             .map_err(|violation| super::relay::violated(&violation))?;
         self.dispatch()
     }
+}
+
+fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
 }
 
 /// The verdict on what is refused whatever the policy says.
