@@ -87,9 +87,9 @@ pub(super) struct Relay<C, S> {
     /// Dropped by the task that asks the server to cancel, when it has.
     pub(super) cancel_sent: Option<oneshot::Receiver<()>>,
     masked_rows: BytesMut,
-    copying: Copying,
+    pub(super) copying: Copying,
     /// The COPY that is being answered cannot be masked: it is broken off.
-    unfollowed: bool,
+    pub(super) unfollowed: bool,
     client_read_bytes: usize,
     server_read_bytes: usize,
     pub(super) out: Vec<Output<Ruling, Plan>>,
@@ -317,15 +317,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         };
         taken.map_err(|violation| violated(&violation))?;
         self.dispatch()?;
-        if std::mem::take(&mut self.unfollowed) {
-            if !self.flow.ruling().is_some_and(flow::Ruling::bars) {
-                return Err(End::Unmaskable);
-            }
-            self.flow.deny(Fault::Uncopied.error(), &mut self.out);
-            self.cancelling = true;
-            self.dispatch()?;
-        }
-        Ok(())
+        if std::mem::take(&mut self.unfollowed) { self.break_off() } else { Ok(()) }
     }
 
     /// True while a person is asked amid rows: nothing more is taken from the database.
@@ -420,17 +412,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             return Ok(());
         }
         self.release(number, ruling, masked, released)
-    }
-
-    fn copied(&mut self, data: Data, exposure: Exposure) -> Masked<Bytes> {
-        let masked = match self.copying.data(data) {
-            Ok(Err(Data::Run(run))) => mask::copy(run, exposure),
-            Ok(Err(Data::Part(part))) => mask::copy_part(part, exposure),
-            Ok(Ok(masked)) => Ok(masked),
-            Err(fault) => Err(fault),
-        };
-        self.unfollowed |= masked.is_err();
-        masked.unwrap_or_else(|_| mask::own(Bytes::new()))
     }
 
     fn show_rows(
