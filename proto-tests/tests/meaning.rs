@@ -19,7 +19,7 @@ const RAW_QUERY: &str = "select upper(ssn) as a from clinical.patients where id 
 const HARMLESS: &str = "select 'x'::text as a";
 /// Characters that hold a backslash and a bar in SJIS: taken byte by byte they move the fields of a row.
 const SHIFTED: &str =
-    r"copy (select U&'\30bd' as a, ssn, U&'\30dd' as b from clinical.patients where id < 5) to stdout (delimiter '|')";
+    "copy (select chr(12477) as a, ssn, chr(12509) as b from clinical.patients where id < 5) to stdout (delimiter '|')";
 
 fn agent() -> Wire {
     Wire::connect(&STAND, &STAND.identity("AGENT"))

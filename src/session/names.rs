@@ -14,7 +14,7 @@ const CANDIDATES_MAX: usize = 16;
 /// Most names that are kept.
 const NAMES_MAX: usize = 16_384;
 /// Under these no text is read whose meaning depends on them.
-const UNREPORTED: (bool, &str) = (false, "MULE_INTERNAL");
+const UNREPORTED: (bool, &str) = (false, "SJIS");
 
 /// One text that a name may stand for.
 #[derive(Debug)]
