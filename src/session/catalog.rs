@@ -10,7 +10,7 @@ use crate::backend::Querier;
 use crate::sql::{Attribute, Catalog, Function, Relation, RelationKind, TypeInfo, TypeKind, Volatility};
 use questions::{
     ATTRIBUTES, BODY, BODY_PARSED, BUILTIN, CALLS, CONVERSIONS, DEPENDS, FINGERPRINT, FUNCTIONS, LABELS, OPERATORS, PARENTS,
-    RELATIONS, ROWS, SERVER_VERSION, TYPES,
+    RELATIONS, ROWS, SERVER_VERSION, TEMPORARY_NAMED, TYPES,
 };
 
 /// Modes of arguments that a function takes, and that it gives.
@@ -33,6 +33,7 @@ pub async fn fetch(querier: &mut Querier, version: u64) -> Result<Catalog, LookF
     querier.simple_query("set search_path = ''").await?;
     let mut catalog = Catalog::default();
     catalog.version = version;
+    catalog.temporary_named = querier.simple_query(TEMPORARY_NAMED).await?.first().is_none_or(|row| flag(row, 0));
     relations(querier, &mut catalog).await?;
     types(querier, &mut catalog).await?;
     functions(querier, &mut catalog).await?;

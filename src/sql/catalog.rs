@@ -193,6 +193,9 @@ pub struct Catalog {
     /// differ. A function that is not in it gives a single value.
     #[serde(default)]
     pub rows: HashMap<String, Vec<Vec<String>>>,
+    /// The search path that sessions begin with can name the temporary schema: then temporary relations need not come first.
+    #[serde(default)]
+    pub temporary_named: bool,
     by_name: HashMap<String, Vec<Oid>>,
 }
 

@@ -28,8 +28,9 @@ pub(super) struct Course<'a> {
 impl<'a> Course<'a> {
     /// Before the first statement.
     pub(super) fn new(setting: &'a Setting<'a>) -> Self {
-        let made = setting.temporary.iter().cloned().collect();
-        Self { setting, made, moved: false, prepared: Vec::new(), cursors: Vec::new(), reading: false }
+        let moved = setting.catalog.temporary_named;
+        let made = if moved { Vec::new() } else { setting.temporary.iter().cloned().collect() };
+        Self { setting, made, moved, prepared: Vec::new(), cursors: Vec::new(), reading: false }
     }
 
     /// The facts of the next statement.
