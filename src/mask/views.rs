@@ -57,8 +57,9 @@ fn of_query<'a>(spread: &mut Spread<'_>, relation: &Relation, column: &'a Attrib
     }
     if let Some(lineage) = &column.lineage {
         lost |= follow_all(spread, here, lineage, readers);
-        lost |= lineage.untraced.is_some() && touched;
-        lost |= !OWN_SCHEMAS.contains(&relation.schema.as_str()) && calls_unknown(spread, lineage);
+        // What PostgreSQL's own views give of masked data and of sessions' texts the rules name, column by column.
+        let own = OWN_SCHEMAS.contains(&relation.schema.as_str());
+        lost |= !own && (lineage.untraced.is_some() && touched || calls_unknown(spread, lineage));
     }
     if lost {
         derive(spread, relation, column);

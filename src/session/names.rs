@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::sql::{Facts, Shift};
+use crate::sql::{Facts, Shift, Verb};
 
 /// Most texts that one name may stand for; past that the name stands for anything.
 const CANDIDATES_MAX: usize = 16;
@@ -26,6 +26,8 @@ pub(super) struct Names {
     pub(super) path_just_moved: bool,
     prepared: HashMap<String, Vec<Facts>>,
     cursors: HashMap<String, Vec<Facts>>,
+    /// Relations that were dropped or altered in the transaction that is open: the catalog still has them as they were.
+    reshaped: BTreeSet<String>,
     /// Code that nobody has read has run: it may have made or changed any name.
     pub(super) code_ran: bool,
 }
@@ -42,6 +44,7 @@ impl Names {
             path_just_moved: false,
             prepared: HashMap::new(),
             cursors: HashMap::new(),
+            reshaped: BTreeSet::new(),
             code_ran: false,
         }
     }
@@ -81,6 +84,7 @@ impl Names {
     /// A text goes to the server: what it may define is possible from now on. `unread` says that it calls code that the policy
     /// does not vouch for.
     pub(super) fn forwarded(&mut self, facts: &Facts, unread: bool) {
+        self.reshaped.extend(reshaped(facts));
         for shift in &facts.shifts {
             match shift {
                 Shift::Prepared(name, defined) => candidate(&mut self.prepared, name, defined),
@@ -121,8 +125,14 @@ impl Names {
         self.temporary.retain(|name| !open.contains(name));
     }
 
+    /// True if it reads a relation that the catalog may know by another shape than the server does by now.
+    pub(super) fn is_reshaped(&self, facts: &Facts) -> bool {
+        reads_any(facts, &self.reshaped)
+    }
+
     /// No transaction is open any more.
     pub(super) fn settled(&mut self) {
+        self.reshaped.clear();
         self.temporary_open.clear();
     }
 
@@ -134,6 +144,22 @@ impl Names {
             self.temporary.remove(name);
         }
     }
+}
+
+/// The relations, by their names alone, whose columns are others once this has run; the empty name stands for any.
+pub(super) fn reshaped(facts: &Facts) -> BTreeSet<String> {
+    let reshapes = |verb: &Verb| matches!(verb, Verb::Drop | Verb::Alter);
+    if !facts.shifts.contains(&Shift::Catalog) || !facts.verbs.iter().any(reshapes) {
+        return BTreeSet::new();
+    }
+    let names: BTreeSet<String> = facts.writes.iter().map(|name| name.name.clone()).collect();
+    if names.is_empty() { BTreeSet::from([String::new()]) } else { names }
+}
+
+/// True if it reads one of these.
+pub(super) fn reads_any(facts: &Facts, names: &BTreeSet<String>) -> bool {
+    let any = names.contains("");
+    !names.is_empty() && facts.reads.iter().chain(&facts.writes).any(|name| any || names.contains(&name.name))
 }
 
 fn candidate(map: &mut HashMap<String, Vec<Facts>>, name: &str, facts: &Facts) {

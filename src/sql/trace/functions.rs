@@ -31,6 +31,18 @@ const KEPT: [(&str, usize); 13] = [
 /// Functions that see only how many there are, or in which place.
 const PLACES: [&str; 6] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
 
+/// Functions that tell of a stored array or document how many elements it holds, or of which kind it is: nothing of any of them.
+const HOLDERS: [&str; 8] = [
+    "cardinality",
+    "array_length",
+    "array_upper",
+    "array_ndims",
+    "jsonb_array_length",
+    "json_array_length",
+    "jsonb_typeof",
+    "json_typeof",
+];
+
 /// Functions whose result is made of more than their arguments: they run text, read relations, files, large objects, other sessions.
 const READERS: [&str; 36] = [
     "query_to_xml",
@@ -228,6 +240,11 @@ impl<'a> Tracer<'a> {
             "count" => {
                 let value = self.sum(args);
                 return Rc::new(Value { small: true, ..value.counted(20) });
+            }
+            // What type it has shows in the text already.
+            "pg_typeof" => return Rc::new(self.sum(args).counted(2206)),
+            name if HOLDERS.contains(&name) && args.iter().all(|arg| arg.is_stored()) => {
+                return Rc::new(Value { small: true, ..self.sum(args).counted(result(name)) });
             }
             "num_nulls" | "num_nonnulls" | "grouping" => return Rc::new(self.sum(args).counted(23)),
             "jsonb_path_exists" | "jsonb_path_match" => return self.path(args, written, BOOL),

@@ -31,7 +31,14 @@ impl<'a> Tracer<'a> {
             }
         }
         let whole = self.row_of(&[name.to_owned()]);
-        whole.unwrap_or_else(|| Rc::new(Value::untraced(Untraced::Name)))
+        whole.unwrap_or_else(|| self.absent())
+    }
+
+    /// A name that stands for nothing, where every column is known that it could stand for. The names in a function's body can be
+    /// its arguments.
+    pub(super) fn absent(&self) -> Shared {
+        let own = self.inside.is_empty() && self.arguments.is_none() && !self.levels.is_empty();
+        Rc::new(Value::untraced(if own { Untraced::Absent } else { Untraced::Name }))
     }
 
     /// The column of this name among those of the innermost query.
@@ -65,7 +72,7 @@ impl<'a> Tracer<'a> {
             return self.own(name, std::slice::from_ref(row), &[]);
         }
         if !self.catalog.functions.contains_key(name) {
-            return Rc::new(Value::untraced(Untraced::Name));
+            return self.absent();
         }
         if !self.called.contains(&function) {
             self.called.push(function.clone());
