@@ -49,16 +49,16 @@ pub(super) fn spread(spread: &mut Spread<'_>, relations: &[&Relation]) {
 fn of_query<'a>(spread: &mut Spread<'_>, relation: &Relation, column: &'a Attribute, readers: &mut Readers<'a>) {
     let here = (relation.oid, column.number);
     let touched = spread.map.touched.contains(&relation.oid);
+    // What PostgreSQL's own views give of masked data and of sessions' texts the rules name, column by column.
+    let own = OWN_SCHEMAS.contains(&relation.schema.as_str());
     let mut lost = false;
     match column.origin {
         Some(ColumnOrigin::Column(oid, number)) => lost |= !follow(spread, (oid, number), here, &KEPT, readers),
-        Some(ColumnOrigin::Expression) | None if column.lineage.is_none() => lost |= touched,
+        Some(ColumnOrigin::Expression) | None if column.lineage.is_none() => lost |= touched && !own,
         Some(ColumnOrigin::Expression) | None => {}
     }
     if let Some(lineage) = &column.lineage {
         lost |= follow_all(spread, here, lineage, readers);
-        // What PostgreSQL's own views give of masked data and of sessions' texts the rules name, column by column.
-        let own = OWN_SCHEMAS.contains(&relation.schema.as_str());
         lost |= !own && (lineage.untraced.is_some() && touched || calls_unknown(spread, lineage));
     }
     if lost {

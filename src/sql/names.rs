@@ -58,7 +58,9 @@ pub(super) fn function(catalog: &Catalog, name: &[String]) -> FunctionName {
         return FunctionName { schema: Some(schema), name, builtin, readable: false };
     }
     let mut schemas: Vec<&str> = known.iter().map(|function| function.schema.as_str()).collect();
-    if internal && known.iter().all(|function| DOUBLES.iter().any(|(own, of)| *own == name && function.extension.as_deref() == Some(*of))) {
+    if internal
+        && known.iter().all(|function| DOUBLES.iter().any(|(own, of)| *own == name && function.extension.as_deref() == Some(*of)))
+    {
         schemas.clear();
     }
     if internal {

@@ -174,7 +174,6 @@ impl<'a> Tracer<'a> {
             let mut known = columns.iter().filter(|column| *column.name == *name);
             match (known.next(), known.next()) {
                 (Some(column), None) => column.value.clone(),
-                (None, _) => Rc::new(Value::untraced(Untraced::Absent)),
                 _ => Rc::new(Value::untraced(Untraced::Name)),
             }
         };

@@ -34,10 +34,12 @@ impl<'a> Tracer<'a> {
         whole.unwrap_or_else(|| self.absent())
     }
 
-    /// A name that stands for nothing, where every column is known that it could stand for. The names in a function's body can be
-    /// its arguments.
-    pub(super) fn absent(&self) -> Shared {
-        let own = self.inside.is_empty() && self.arguments.is_none() && !self.levels.is_empty();
+    /// A name that stands for nothing, where every column is known that it could stand for: those of stored relations, by name. The
+    /// names in a function's body can be its arguments.
+    fn absent(&self) -> Shared {
+        let mut items = self.levels.iter().flat_map(|level| &level.items);
+        let stored = items.all(|item| matches!(item.columns, scope::Columns::Stored(_)));
+        let own = stored && self.inside.is_empty() && self.arguments.is_none() && !self.levels.is_empty();
         Rc::new(Value::untraced(if own { Untraced::Absent } else { Untraced::Name }))
     }
 
@@ -62,7 +64,8 @@ impl<'a> Tracer<'a> {
     /// `p.func` is `func(p)` where it is no column.
     fn on_row(&mut self, qualifier: &[String], name: &str) -> Shared {
         let Some(row) = self.row_of(qualifier) else { return Rc::new(Value::untraced(Untraced::Name)) };
-        self.column_call(name, &row)
+        let value = self.column_call(name, &row);
+        if value.untraced == Some(Untraced::Name) { self.absent() } else { value }
     }
 
     /// A function called in the notation of a column.
@@ -72,7 +75,7 @@ impl<'a> Tracer<'a> {
             return self.own(name, std::slice::from_ref(row), &[]);
         }
         if !self.catalog.functions.contains_key(name) {
-            return self.absent();
+            return Rc::new(Value::untraced(Untraced::Name));
         }
         if !self.called.contains(&function) {
             self.called.push(function.clone());
