@@ -121,8 +121,9 @@ fn column(type_oid: u32, strategy: Strategy, value: &[u8]) -> (RowPlan, Run) {
         columns: [((TABLE, 1), MaskedColumn::of("clinical.patients.c", Some(strategy)))].into(),
         touched: [TABLE].into(),
         ruled: true,
+        ..MaskMap::default()
     };
-    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026 };
+    let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names: Default::default() };
     let mut bytes = BytesMut::new();
     for _ in 0..ROWS {
         bytes.put_u8(b'D');
@@ -131,7 +132,7 @@ fn column(type_oid: u32, strategy: Strategy, value: &[u8]) -> (RowPlan, Run) {
         bytes.put_u32(u32::try_from(value.len()).unwrap_or_default());
         bytes.put_slice(value);
     }
-    let plan = RowPlan::new(&RowDescription { columns: vec![field] }, &map, true, &catalog(), &keys);
+    let plan = RowPlan::new(&RowDescription { columns: vec![field] }, None, &map, true, &catalog(), &keys);
     (plan, Run { tag: b'D', count: ROWS, bytes: bytes.freeze() })
 }
 

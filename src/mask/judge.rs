@@ -94,6 +94,10 @@ pub(super) fn remnant<'m>(column: &'m MaskedColumn, way: &Way) -> Option<Remnant
     let (strategy, by) = match way {
         Way::Counted => return None,
         Way::Kept => (strategy.map(Cow::Borrowed), None),
+        Way::Picked(function) if reveals(&column.reveal, &Step { function: function.clone(), argument: None }) => return None,
+        Way::Picked(function) => {
+            (strategy.filter(|strategy| strategy.keeps_order()).map(Cow::Borrowed), Some(function.clone()))
+        }
         Way::Through(step) if reveals(&column.reveal, step) => return None,
         Way::Through(step) => (None, Some(named_step(step))),
         Way::Part(path) => match strategy.map_or(Part::Whole, |strategy| strategy.part(path)) {
@@ -102,7 +106,7 @@ pub(super) fn remnant<'m>(column: &'m MaskedColumn, way: &Way) -> Option<Remnant
             Part::Whole => (None, Some("a json path".to_owned())),
         },
     };
-    Some(Remnant { column, strategy, by, computed: matches!(way, Way::Through(_)) })
+    Some(Remnant { column, strategy, by, computed: matches!(way, Way::Through(_) | Way::Picked(_)) })
 }
 
 impl Remnant<'_> {

@@ -90,6 +90,24 @@ impl Strategy {
         }
     }
 
+    /// True if the place of a value in an order tells nothing that its masked form does not: of two values, the masked form of the
+    /// larger one is never smaller, or all masked forms are alike.
+    #[must_use]
+    pub fn keeps_order(&self) -> bool {
+        match self {
+            Self::Redact | Self::Null | Self::Fixed(_) | Self::Year | Self::Month | Self::Age(_) | Self::Round(_) => true,
+            Self::Elements(strategy) => strategy.keeps_order(),
+            Self::KeepFirst(_)
+            | Self::KeepLast(_)
+            | Self::Zip3
+            | Self::Pseudonym
+            | Self::PseudonymAs(_)
+            | Self::Json(_)
+            | Self::Csv(_)
+            | Self::Scan(_) => false,
+        }
+    }
+
     /// What becomes of a part of a json column that falls under this strategy. The empty path is the whole document.
     #[must_use]
     pub fn part(&self, path: &[JsonStep]) -> Part {

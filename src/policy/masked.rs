@@ -7,7 +7,7 @@ use crate::sql::{Facts, FunctionName, RelationName, UnknownReason, Verb};
 
 /// Columns of the catalog that hold samples of the data (`null`: their type has no text of its own) or show the statements of
 /// sessions (`redact`).
-const CATALOG_COLUMNS: [(&str, Strategy); 18] = [
+const CATALOG_COLUMNS: [(&str, Strategy); 20] = [
     ("pg_catalog.pg_stats.most_common_vals", Strategy::Null),
     ("pg_catalog.pg_stats.most_common_elems", Strategy::Null),
     ("pg_catalog.pg_stats.histogram_bounds", Strategy::Null),
@@ -17,6 +17,8 @@ const CATALOG_COLUMNS: [(&str, Strategy); 18] = [
     ("pg_catalog.pg_stats_ext_exprs.most_common_elems", Strategy::Null),
     ("pg_catalog.pg_stats_ext_exprs.histogram_bounds", Strategy::Null),
     ("pg_catalog.pg_stats_ext_exprs.range_bounds_histogram", Strategy::Null),
+    ("pg_catalog.pg_authid.rolpassword", Strategy::Null),
+    ("pg_catalog.pg_shadow.passwd", Strategy::Null),
     ("pg_catalog.pg_stat_activity.query", Strategy::Redact),
     ("pg_catalog.pg_stat_activity.application_name", Strategy::Redact),
     ("pg_catalog.pg_prepared_statements.statement", Strategy::Redact),
@@ -29,12 +31,10 @@ const CATALOG_COLUMNS: [(&str, Strategy); 18] = [
 ];
 
 /// Relations of the catalog that hold samples or pieces of the data, or secrets; with their schema.
-const CATALOG_RELATIONS: [(&str, &str); 14] = [
+const CATALOG_RELATIONS: [(&str, &str); 12] = [
     ("pg_catalog", "pg_statistic"),
     ("pg_catalog", "pg_statistic_ext_data"),
     ("pg_catalog", "pg_largeobject"),
-    ("pg_catalog", "pg_authid"),
-    ("pg_catalog", "pg_shadow"),
     ("pg_catalog", "pg_user_mapping"),
     ("pg_catalog", "pg_user_mappings"),
     ("pg_catalog", "pg_hba_file_rules"),

@@ -39,8 +39,7 @@ pub(super) fn format(reader: &mut Reader<'_>, binary: bool) -> CopyFormat {
 impl Written {
     /// `(name [value], ...)`
     fn list(&mut self, reader: &mut Reader<'_>) {
-        loop {
-            let Ok(name) = reader.label() else { break };
+        while let Ok(name) = reader.label() {
             let start = reader.at;
             let mut depth = 0_usize;
             while let Some(token) = reader.peek(0) {

@@ -37,9 +37,12 @@ pub struct Source {
 /// What becomes of a column's value on its way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Way {
-    /// It stays as it is, alone or as one of several (`coalesce`, `max`, a branch of CASE), or as an element into or out of an array:
-    /// the column's own mask fits the result.
+    /// It stays as it is, alone or as one of several (`coalesce`, a branch of CASE), or as an element into or out of an array: the
+    /// column's own mask fits the result.
     Kept,
+    /// It stays as it is, and stands where it does for its order among others, by this function (`max`, `greatest`; `array_agg` of
+    /// DISTINCT values): the column's own mask fits the result if it tells no more of the order than of a single value.
+    Picked(String),
     /// A part of a json document, by its path from the top; an empty path is the document as text.
     Part(Vec<JsonStep>),
     /// Only how often it is there, or whether: `count`, `IS NULL`. Nothing of a single value shows.

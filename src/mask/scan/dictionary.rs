@@ -44,8 +44,8 @@ impl Dictionary {
         if self.words.len() >= WORDS_MAX {
             return false;
         }
-        let end = name.floor_char_boundary(NAME_BYTES_MAX);
-        let folded = fold::word(name.get(..end).unwrap_or_default());
+        let end = (0..=name.len().min(NAME_BYTES_MAX)).rev().find(|end| name.is_char_boundary(*end));
+        let folded = fold::word(name.get(..end.unwrap_or_default()).unwrap_or_default());
         for part in folded.split(u8::is_ascii_whitespace) {
             let words = || part.split(|byte| !is_letter(*byte)).filter(|word| word.len() > 1);
             words().for_each(|word| self.insert(word));

@@ -338,3 +338,13 @@ fn reasons_name_columns() {
         assert_eq!(judge(&lineage, &map).reason, want);
     }
 }
+
+#[test]
+fn what_is_picked_by_its_order_keeps_only_masks_that_keep_the_order() {
+    let map = map_over(Vec::new());
+    let picked = |attribute, function: &str| of(&[(PATIENTS, attribute, Way::Picked(function.to_owned()))]);
+    assert_eq!(word(&picked(2, "max"), &map), "derived", "the last four digits would tell which number is the larger one");
+    assert_eq!(word(&picked(4, "min"), &map), "year");
+    assert_eq!(word(&picked(3, "greatest"), &map), "redact");
+    assert_eq!(word(&picked(4, "avg"), &map), "clear", "it is revealed");
+}

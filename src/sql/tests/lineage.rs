@@ -11,6 +11,9 @@ fn source(catalog: &Catalog, source: &Source) -> String {
     match &source.way {
         Way::Kept => {}
         Way::Counted => text.push('#'),
+        Way::Picked(function) => {
+            let _ = write!(text, "^{function}");
+        }
         Way::Through(step) => {
             let _ = write!(text, "~{}", step.function.replace(' ', "_"));
             if let Some(argument) = &step.argument {

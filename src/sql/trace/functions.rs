@@ -28,6 +28,9 @@ const KEPT: [(&str, usize); 13] = [
     ("lead", 1),
 ];
 
+/// Those of them that choose it by its order.
+const PICKED: [&str; 4] = ["greatest", "least", "min", "max"];
+
 /// Functions that see only how many there are, or in which place.
 const PLACES: [&str; 6] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
 
@@ -170,7 +173,9 @@ impl<'a> Tracer<'a> {
             if let Some(keyword) = &call.keyword {
                 return self.with_keyword(last, keyword, &args);
             }
-            return self.own(last, &args, written);
+            let own = self.own(last, &args, written);
+            // What is to be distinct is sorted.
+            return if call.distinct { Rc::new(own.picked(last)) } else { own };
         }
         if call.by_name {
             args = vec![self.sum(&args); args.len()];
@@ -189,7 +194,7 @@ impl<'a> Tracer<'a> {
         match name {
             "mode" | "percentile_disc" => {
                 let value = self.sum(within);
-                Rc::new(value.kept(value.kind))
+                Rc::new(value.picked(name))
             }
             "rank" | "dense_rank" | "percent_rank" | "cume_dist" => {
                 args.iter().for_each(|arg| self.ask_value(Use::Order, arg));
@@ -233,7 +238,8 @@ impl<'a> Tracer<'a> {
             return Rc::new(Value { small: SMALL.contains(&name) || PLACES.contains(&name), ..Value::clean(result(name)) });
         }
         if let Some((_, count)) = KEPT.iter().find(|(known, _)| *known == name) {
-            return self.one_of(name, args, *count);
+            let one = self.one_of(name, args, *count);
+            return if PICKED.contains(&name) { Rc::new(one.picked(name)) } else { one };
         }
         match name {
             "nullif" => return self.nullif(args),

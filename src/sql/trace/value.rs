@@ -82,9 +82,18 @@ impl Value {
     pub(super) fn through(&self, function: &str, argument: Option<&str>, kind: Oid) -> Self {
         let step = || Step { function: function.to_owned(), argument: argument.map(str::to_owned) };
         self.by(kind, |way| match way {
-            Way::Kept => Way::Through(step()),
+            Way::Kept | Way::Picked(_) => Way::Through(step()),
             other => other.clone(),
         })
+    }
+
+    /// The same where its order among others decides that it is there.
+    pub(super) fn picked(&self, function: &str) -> Self {
+        let picked = self.by(self.kind, |way| match way {
+            Way::Kept => Way::Picked(function.to_owned()),
+            other => other.clone(),
+        });
+        Self { plain: self.plain, small: self.small, row: self.row.clone(), ..picked }
     }
 
     /// The same where only how often it is there shows.
