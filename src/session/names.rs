@@ -52,6 +52,8 @@ pub(super) struct Names {
     cursors: HashMap<String, Vec<Candidate>>,
     /// Names that were defined, by text or by the protocol.
     defined: Defined,
+    /// Relations that were dropped or altered in the transaction that is open: the catalog still has them as they were.
+    reshaped: BTreeSet<String>,
     /// Code that nobody has read has run: it may have made or changed any name.
     pub(super) code_ran: bool,
 }
@@ -72,6 +74,7 @@ impl Names {
             prepared: HashMap::new(),
             cursors: HashMap::new(),
             defined: Defined::default(),
+            reshaped: BTreeSet::new(),
             code_ran: false,
         }
     }
@@ -197,6 +200,7 @@ impl Names {
     /// the policy does not vouch for; `owed` counts the ReadyForQuery that the server owes already.
     pub(super) fn forwarded(&mut self, text: &Bytes, statements: &[Facts], version: u64, unread: bool, owed: usize) {
         for (statement, facts) in statements.iter().enumerate() {
+            self.reshaped.extend(reshaped(facts));
             self.reading_set |= facts.shifts.iter().any(|shift| *shift == Shift::Reading || unread && *shift == Shift::Anything);
             if self.reading_set && (facts.shifts.iter().any(is_of_reading) || facts.verbs.iter().any(ends)) {
                 self.unreported = owed.saturating_add(1);
@@ -259,8 +263,14 @@ impl Names {
         self.unreported = self.unreported.saturating_sub(1);
     }
 
+    /// True if it reads a relation that the catalog may know by another shape than the server does by now.
+    pub(super) fn is_reshaped(&self, facts: &Facts) -> bool {
+        reads_any(facts, &self.reshaped)
+    }
+
     /// No transaction is open any more.
     pub(super) fn settled(&mut self) {
+        self.reshaped.clear();
         self.temporary_open.clear();
     }
 
@@ -282,6 +292,22 @@ fn is_of_reading(shift: &Shift) -> bool {
 /// True for what may end a transaction, or a part of one.
 fn ends(verb: &Verb) -> bool {
     matches!(verb, Verb::Transaction | Verb::TwoPhase)
+}
+
+/// The relations, by their names alone, whose columns are others once this has run; the empty name stands for any.
+pub(super) fn reshaped(facts: &Facts) -> BTreeSet<String> {
+    let reshapes = |verb: &Verb| matches!(verb, Verb::Drop | Verb::Alter);
+    if !facts.shifts.contains(&Shift::Catalog) || !facts.verbs.iter().any(reshapes) {
+        return BTreeSet::new();
+    }
+    let names: BTreeSet<String> = facts.writes.iter().map(|name| name.name.clone()).collect();
+    if names.is_empty() { BTreeSet::from([String::new()]) } else { names }
+}
+
+/// True if it reads one of these.
+pub(super) fn reads_any(facts: &Facts, names: &BTreeSet<String>) -> bool {
+    let any = names.contains("");
+    !names.is_empty() && facts.reads.iter().chain(&facts.writes).any(|name| any || names.contains(&name.name))
 }
 
 fn add(map: &mut HashMap<String, Vec<Candidate>>, name: &str, candidate: Candidate) {

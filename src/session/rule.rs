@@ -65,10 +65,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         verdict.reads_definitions()
     }
 
+    /// True if it reads what was dropped or altered in the transaction that is open.
+    fn reads_reshaped(&self, verdict: &Verdict) -> bool {
+        verdict.analysis.statements.iter().any(|facts| self.names.is_reshaped(facts))
+    }
+
     fn rule_query(&mut self, text: &Bytes) -> Result<(), End> {
         let verdict = self.counted(self.view.verdict(text, &self.identity, &self.names), None);
         let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
-        let doubted = (self.names.code_ran || verdict.runs_unread()) && verdict.uses_names();
+        let doubted = (self.names.code_ran || verdict.runs_unread()) && verdict.uses_names() || self.reads_reshaped(&verdict);
         let ruling = Ruling::statement(verdict, number, doubted);
         self.meter.begin(number, &ruling, None);
         self.carry_out(ruling, number, true)
@@ -94,7 +99,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             }
             None => self.by_name(&bind.statement, true)?,
         };
-        let doubted = self.names.code_ran && (!bind.statement.is_empty() || verdict.uses_names());
+        let doubted =
+            self.names.code_ran && (!bind.statement.is_empty() || verdict.uses_names()) || self.reads_reshaped(&verdict);
         if !bind.portal.is_empty() {
             self.names.bound(&bind.portal);
         }

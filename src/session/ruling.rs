@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::ground::Sight;
 use super::meter::Count;
+use super::names;
 use super::plan::{Place, Plan, Plans};
 use crate::flow;
 use crate::mask::Exposure;
@@ -70,8 +71,15 @@ impl Verdict {
     /// The plan for rows of this description. `doubted`: they may be of another text than this one.
     pub(super) fn plan(&self, frame: &Frame, statement: Option<usize>, doubted: bool) -> Result<Arc<Plan>, Malformed> {
         let place = Place { statement: statement.filter(|_| !doubted), touched: doubted || self.decision.touches_masked };
-        let columns = place.statement.and_then(|statement| self.columns(statement));
+        let columns = place.statement.filter(|at| !self.reshapes_before(*at)).and_then(|statement| self.columns(statement));
         self.plans.plan(&self.sight, frame, place, columns)
+    }
+
+    /// True if an earlier statement of the text changes what this one reads.
+    fn reshapes_before(&self, statement: usize) -> bool {
+        let statements = &self.analysis.statements;
+        let (Some(earlier), Some(facts)) = (statements.get(..statement), statements.get(statement)) else { return false };
+        !self.candidates && earlier.iter().any(|earlier| names::reads_any(facts, &names::reshaped(earlier)))
     }
 
     /// What the text says of the columns of one of its statements.
@@ -249,10 +257,22 @@ impl Ruling {
         self.verdict().analysis.statements.iter().all(|facts| facts.plain_code)
     }
 
+    /// True if it only takes away what the catalog knows nothing of: all that the server can say of it is that it is not there.
+    fn only_names(&self) -> bool {
+        let of = |facts: &Facts| {
+            let names = facts.reads.iter().chain(&facts.writes);
+            facts.unknown.is_none()
+                && facts.functions.is_empty()
+                && facts.verbs.iter().all(|verb| matches!(verb, Verb::Drop | Verb::Maintenance))
+                && names.clone().all(|name| name.oids.is_empty() && !name.temporary)
+        };
+        !self.0.doubted && self.verdict().analysis.statements.iter().all(of)
+    }
+
     /// What the server may say in answer: anything, or nothing of a masked column.
     pub(super) fn exposure(&self) -> Exposure {
         match flow::Ruling::veiled(self) {
-            true if self.touched() => Exposure::Touched,
+            true if self.touched() && !self.only_names() => Exposure::Touched,
             true if self.settles() => Exposure::Settling,
             true if self.says() => Exposure::Saying,
             true => Exposure::Guarded,

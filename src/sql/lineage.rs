@@ -81,6 +81,9 @@ pub enum Untraced {
     /// A name that stands for no column known.
     #[error("it names a column that is not known")]
     Name,
+    /// A name of no column among columns that are all known: the server refuses the statement.
+    #[error("it names a column that does not exist")]
+    Absent,
     /// Columns of something whose columns are not known (a function, a relation the catalog lacks).
     #[error("it comes from something whose columns are not known")]
     Columns,

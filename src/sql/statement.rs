@@ -333,10 +333,12 @@ fn explain(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     }
     let inner = explained(course, reader)?;
     if analyze {
+        let selects = inner.verb == Verb::Select && inner.verbs.iter().all(|verb| *verb == Verb::Select);
+        let columns = plan(course, &inner).filter(|_| selects);
         let mut facts = inner;
         facts.verb = Verb::ExplainAnalyze;
         facts.verbs.insert(Verb::ExplainAnalyze);
-        facts.columns = None;
+        facts.columns = columns;
         facts.shifts.retain(|shift| !matches!(shift, Shift::Cursor(..)));
         return Ok(facts);
     }
@@ -350,7 +352,7 @@ fn explain(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
 }
 
 /// The one column of a plan: the text's own words and what the planner works out of them, which is what functions give that are
-/// called while it plans.
+/// called while it plans. Where a query is run too, it also tells how many rows came by, which the questions of the text decide.
 fn plan(course: &Course<'_>, inner: &Facts) -> Option<Vec<ResultColumn>> {
     let calls = |oid: &u32| course.setting.catalog.relations.get(oid).is_none_or(|known| known.calls_unknown);
     let doubted = |name: &RelationName| name.oids.is_empty() || name.oids.iter().any(calls);
@@ -516,8 +518,9 @@ fn settings(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Fa
         let name = reader.label()?;
         walk.set_by_name(&name);
     }
+    let back = (reader.is("none") || reader.is("default")) && reader.is_last();
     skip(reader);
-    let role = walk.verbs.contains(&Verb::SetRole) && word == "set";
+    let role = walk.verbs.contains(&Verb::SetRole) && word == "set" && !back;
     walk.verbs.clear();
     Ok(walk.facts(if role { Verb::SetRole } else { Verb::Set }))
 }

@@ -36,6 +36,18 @@ const PICKED: [&str; 4] = ["greatest", "least", "min", "max"];
 /// Functions that see only how many there are, or in which place.
 const PLACES: [&str; 5] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist"];
 
+/// Functions that tell of a stored array or document how many elements it holds, or of which kind it is: nothing of any of them.
+const HOLDERS: [&str; 8] = [
+    "cardinality",
+    "array_length",
+    "array_upper",
+    "array_ndims",
+    "jsonb_array_length",
+    "json_array_length",
+    "jsonb_typeof",
+    "json_typeof",
+];
+
 /// Functions whose result is made of more than their arguments: they run text, read relations, files, large objects, other sessions.
 pub(in crate::sql) const READERS: [&str; 35] = [
     "query_to_xml",
@@ -288,6 +300,14 @@ impl<'a> Tracer<'a> {
             "grouping" => {
                 let value = self.sum(args);
                 return Rc::new(Value { there: true, ..value.as_ref().clone() }.counted(name, 23));
+            }
+            // What type it has shows in the text already.
+            "pg_typeof" => {
+                let value = self.sum(args);
+                return Rc::new(Value { there: true, ..value.as_ref().clone() }.counted(name, 2206));
+            }
+            name if HOLDERS.contains(&name) && args.iter().all(|arg| arg.is_stored()) => {
+                return Rc::new(Value { small: true, ..self.sum(args).counted(name, result(name)) });
             }
             "jsonb_path_exists" | "jsonb_path_match" => return self.path(args, written, BOOL),
             "jsonb_path_query" | "jsonb_path_query_array" | "jsonb_path_query_first" => return self.path(args, written, JSONB),

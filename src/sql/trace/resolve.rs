@@ -33,7 +33,16 @@ impl<'a> Tracer<'a> {
             }
         }
         let whole = self.row_of(&[name.to_owned()]);
-        whole.unwrap_or_else(|| Rc::new(Value::untraced(Untraced::Name)))
+        whole.unwrap_or_else(|| self.absent())
+    }
+
+    /// A name that stands for nothing, where every column is known that it could stand for: those of stored relations, by name. The
+    /// names in a function's body can be its arguments.
+    fn absent(&self) -> Shared {
+        let mut items = self.levels.iter().flat_map(|level| &level.items);
+        let stored = items.all(|item| matches!(item.columns, scope::Columns::Stored(_)));
+        let own = stored && self.inside.is_empty() && self.arguments.is_none() && !self.levels.is_empty();
+        Rc::new(Value::untraced(if own { Untraced::Absent } else { Untraced::Name }))
     }
 
     /// The column of this name among those of the innermost query.
@@ -61,7 +70,8 @@ impl<'a> Tracer<'a> {
     /// `p.func` is `func(p)` where it is no column.
     fn on_row(&mut self, qualifier: &[String], name: &str) -> Shared {
         let Some(row) = self.row_of(qualifier) else { return Rc::new(Value::untraced(Untraced::Name)) };
-        self.column_call(name, &row)
+        let value = self.column_call(name, &row);
+        if value.untraced == Some(Untraced::Name) { self.absent() } else { value }
     }
 
     /// A function called in the notation of a column.

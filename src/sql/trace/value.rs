@@ -75,6 +75,12 @@ impl Value {
         one && !self.mixed && self.functions.is_empty() && self.untraced.is_none()
     }
 
+    /// True if it is columns or parts of documents as they are stored, or constants: nothing was computed or put together.
+    pub(super) fn is_stored(&self) -> bool {
+        let stored = |source: &Source| matches!(source.way, Way::Kept | Way::Part(_) | Way::Counted);
+        self.is_clean() || self.plain && !self.mixed && self.sources.iter().all(stored)
+    }
+
     /// The same after something was computed with it.
     pub(super) fn through(&self, function: &str, argument: Option<&str>, kind: Oid) -> Self {
         let step = || Step { function: function.to_owned(), argument: argument.map(str::to_owned) };
