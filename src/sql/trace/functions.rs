@@ -257,7 +257,7 @@ impl<'a> Tracer<'a> {
         let small = name == "extract" && !matches!(keyword, "epoch" | "microseconds" | "julian");
         let kind = if name == "extract" { cast::NUMERIC } else { TEXT };
         let through = Value { small, ..value.through(name, Some(argument), kind) };
-        Rc::new(if matches!(name, "extract" | "trim") { through.as_there_as(args) } else { through })
+        Rc::new(if matches!(name, "extract" | "trim") { through.there_with(args) } else { through })
     }
 
     /// All of these as one value.
@@ -326,7 +326,7 @@ impl<'a> Tracer<'a> {
         let number = SMALL.contains(&name) && !matches!(field, "epoch" | "microseconds" | "julian");
         let small = number || TIMES.contains(&name) && args.iter().all(|arg| arg.small || arg.plain || arg.is_clean());
         let through = Value { small, ..value.through(name, argument.as_deref(), kind) };
-        Rc::new(if fail::is_total(name, written) { through.as_there_as(args) } else { through })
+        Rc::new(if fail::is_total(name, written) { through.there_with(args) } else { through })
     }
 
     /// What the number of rows tells that a function gives.

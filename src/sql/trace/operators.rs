@@ -54,7 +54,7 @@ impl<'a> Tracer<'a> {
                 let small = matches!(sign, "+" | "-") && stays_small(sort(self.catalog, kind), left, right);
                 let through = Value { small, ..sum.kept().through(sign, Some(told.as_deref().unwrap_or(ANY)), kind) };
                 let total = matches!(sign, "+" | "-" | "*" | "/" | "%" | "||") && sort(self.catalog, kind) != Sort::Array;
-                Rc::new(if total { through.as_there_as(&[left.clone(), right.clone()]) } else { through })
+                Rc::new(if total { through.there_with(&[left.clone(), right.clone()]) } else { through })
             }
         }
     }
@@ -107,7 +107,7 @@ impl<'a> Tracer<'a> {
             "-" if timed(other) && other != Sort::Interval && left.is_clean() => false,
             "+" | "-" if timed(one) && !left.is_clean() => {
                 let days = number.is_some_and(|number| number <= DAYS_MAX);
-                !(usual(left) && (days || right.small || other == Sort::Unknown && right.is_clean() && right.small))
+                !(usual(left) && (days || right.small))
             }
             "+" if timed(other) && left.is_clean() => !(usual(right) && left.small),
             "-" if one == Sort::Json => constant::number(written).is_some() || !right.is_clean(),

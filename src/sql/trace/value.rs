@@ -113,7 +113,7 @@ impl Value {
     }
 
     /// The same if it is there wherever this is.
-    pub(super) fn as_there_as(self, all: &[Shared]) -> Self {
+    pub(super) fn there_with(self, all: &[Shared]) -> Self {
         Self { there: all.iter().all(|one| one.there || one.is_clean()), ..self }
     }
 
