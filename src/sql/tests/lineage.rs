@@ -118,3 +118,23 @@ fn views_and_generated_columns() {
     assert_eq!(lineage(&catalog, &full), "patients.first_name~|| patients.last_name~||");
     assert!(expression(patients, "nonsense (", &catalog).untraced.is_some());
 }
+
+#[test]
+fn copy_leaves_out_what_a_table_computes() {
+    let mut catalog = catalog();
+    let patients = catalog.qualified("clinical", "patients").expect("a table").oid;
+    let columns = |catalog: &Catalog, text: &str| {
+        let facts = analyzed(catalog, text).pop().expect("a statement");
+        facts.columns.expect("columns").into_iter().map(|column| column.name).collect::<Vec<_>>()
+    };
+    let all = columns(&catalog, "copy clinical.patients to stdout");
+    let relation = catalog.relations.get_mut(&patients).expect("a table");
+    relation.columns[2].lineage = Some(Lineage::column(patients, 1));
+    let (id, computed) = (relation.columns[0].name.clone(), relation.columns[2].name.clone());
+    let without: Vec<String> = all.iter().filter(|name| **name != computed).cloned().collect();
+    assert_eq!(columns(&catalog, "copy clinical.patients to stdout"), without);
+    assert_eq!(columns(&catalog, "table clinical.patients"), all);
+    assert_eq!(columns(&catalog, &format!("copy clinical.patients ({id}, {computed}) to stdout")), [id, computed]);
+    catalog.relations.get_mut(&patients).expect("a table").kind = RelationKind::MaterializedView;
+    assert_eq!(columns(&catalog, "copy clinical.patients to stdout"), all);
+}

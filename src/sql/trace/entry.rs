@@ -96,12 +96,12 @@ pub(in crate::sql) fn values(catalog: &Catalog, made: &[String], list: &[Expr]) 
     tracer.finish(None)
 }
 
-/// The columns of a relation that COPY gives: those named, else all.
+/// The columns of a relation that COPY gives: those named, else all that are stored as they were given.
 pub(in crate::sql) fn copied(catalog: &Catalog, made: &[String], relation: &[String], names: &[String]) -> Traced {
     let tracer = Tracer::new(catalog, made);
     let columns = tracer.stored(relation);
     let output = if names.is_empty() {
-        columns.all()
+        columns.all_but_generated()
     } else {
         let column = |name: &String| {
             let value = match columns.find(name) {
