@@ -95,9 +95,7 @@ pub(super) fn remnant<'m>(column: &'m MaskedColumn, way: &Way) -> Option<Remnant
         Way::Counted => return None,
         Way::Kept => (strategy.map(Cow::Borrowed), None),
         Way::Picked(function) if reveals(&column.reveal, &Step { function: function.clone(), argument: None }) => return None,
-        Way::Picked(function) => {
-            (strategy.filter(|strategy| strategy.keeps_order()).map(Cow::Borrowed), Some(function.clone()))
-        }
+        Way::Picked(function) => (strategy.filter(|strategy| strategy.keeps_order()).map(Cow::Borrowed), Some(function.clone())),
         Way::Through(step) if reveals(&column.reveal, step) => return None,
         Way::Through(step) => (None, Some(named_step(step))),
         Way::Part(path) => match strategy.map_or(Part::Whole, |strategy| strategy.part(path)) {
