@@ -4,6 +4,7 @@ pub mod canary;
 pub mod cli;
 pub mod clients;
 pub mod journal;
+pub mod outcome;
 pub mod random;
 pub mod server;
 pub mod sources;

@@ -5,14 +5,17 @@
 
 use std::collections::BTreeMap;
 
+use crate::outcome::{self, Judgement, Outcome};
 use crate::random::{Mode, Script};
-use crate::wire::{Message, Reply};
+use crate::wire::Reply;
 use crate::{Identity, Stand, Wire};
 
 /// A worker's four connections.
 pub struct Twins {
     masked: [Wire; 2],
     direct: [Wire; 2],
+    port: u16,
+    who: Identity,
 }
 
 /// What was seen of one script.
@@ -20,6 +23,10 @@ pub struct Twins {
 pub struct Seen {
     /// What came through pgveil and depends on a raw value: a description.
     pub leak: Option<String>,
+    /// The same rows came in another order.
+    pub order: bool,
+    /// Other rows came, as they do from one database alone where it lies or is planned differently.
+    pub open: bool,
     /// Plans may differ where statistics do.
     pub plan: bool,
     /// The database itself refuses it, with this SQLSTATE.
@@ -32,8 +39,31 @@ pub struct Seen {
     pub over: Vec<String>,
 }
 
-/// Stops what runs away, on all sides alike.
-const PATIENT: (&str, &str) = ("options", "-c statement_timeout=250");
+/// Longest time of a statement where it runs first, by itself.
+const FIRST_MS: u32 = 100;
+/// Longest time of a statement that three run at once.
+const AFTER_MS: u32 = 500;
+/// Longest time of one that runs under a plan of ours.
+const JUDGED_MS: u32 = 2000;
+/// The shape whose steps give one statement's rows.
+const CURSOR: &str = "cursor";
+/// The first step of what is rolled back.
+const BEGIN: &str = "begin";
+/// Ways of planning that give other results where a statement leaves them open.
+const PLANS: [&str; 12] = [
+    "",
+    "-c enable_hashjoin=off",
+    "-c enable_mergejoin=off",
+    "-c enable_nestloop=off",
+    "-c enable_hashagg=off",
+    "-c enable_sort=off",
+    "-c enable_indexscan=off -c enable_indexonlyscan=off",
+    "-c enable_bitmapscan=off",
+    "-c enable_seqscan=off",
+    "-c enable_material=off -c enable_memoize=off",
+    "-c enable_incremental_sort=off",
+    "-c join_collapse_limit=1 -c from_collapse_limit=1",
+];
 /// Raw values that are the same in both databases, so that only a look finds them.
 const SHARED: [&[u8]; 4] = [b"mrn-7", b"mbr8", b"4d524e2d37", b"4d425238"];
 
@@ -46,33 +76,106 @@ impl Twins {
     pub fn connect(stand: &Stand, who: &Identity) -> Self {
         let app = Identity { user: "clinic_app".into(), password: "app".into(), dsn: String::new() };
         let pg: u16 = stand.value("PG_PORT").parse().unwrap();
-        let to = |port, who, database| Wire::try_connect(port, who, database, &[PATIENT]).unwrap().unwrap();
+        let to = |port, who, database, most: u32| {
+            let options = format!("-c statement_timeout={most}");
+            Wire::try_connect(port, who, database, &[("options", &options)]).unwrap().unwrap()
+        };
         Self {
-            masked: ["clinic", "mirror"].map(|database| to(stand.port(), who, database)),
-            direct: ["clinic", "mirror"].map(|database| to(pg, &app, database)),
+            masked: ["clinic", "mirror"].map(|database| to(stand.port(), who, database, AFTER_MS)),
+            direct: [("clinic", FIRST_MS), ("mirror", AFTER_MS)].map(|(database, most)| to(pg, &app, database, most)),
+            port: stand.port(),
+            who: who.clone(),
         }
     }
 
     /// Runs a script four times and compares.
     pub fn run(&mut self, script: &Script) -> Seen {
         let mut seen = Seen::default();
+        let mut outcomes = [Outcome::default(), Outcome::default()];
         for step in &script.steps {
-            let [masked, direct] = self.step(step, script.mode);
-            if compare(&mut seen, script, step, &masked, &direct) {
+            let Some([masked, direct]) = self.step(step, script.mode) else {
+                seen.invalid = Some("stopped".into());
+                break;
+            };
+            for (outcome, reply) in outcomes.iter_mut().zip(&masked) {
+                outcome.take(reply, script.shape == CURSOR);
+            }
+            if look(&mut seen, step, &masked, &direct) {
                 break;
             }
         }
-        if script.steps.first().is_some_and(|step| step == "begin") {
-            let _ = self.step("rollback", Mode::Simple);
+        self.roll_back(script);
+        if seen.invalid.as_deref() != Some("stopped") && seen.leak.is_none() {
+            self.compare(&mut seen, script, &outcomes);
         }
         seen
     }
 
-    fn step(&mut self, sql: &str, mode: Mode) -> [[Reply; 2]; 2] {
-        for wire in self.masked.iter_mut().chain(&mut self.direct) {
+    /// `None` if the clock stopped it anywhere. What runs away directly is not sent to the others.
+    fn step(&mut self, sql: &str, mode: Mode) -> Option<[[Reply; 2]; 2]> {
+        let [first, second] = &mut self.direct;
+        send(first, sql, mode);
+        let direct = first.reply();
+        if stopped(&direct) {
+            return None;
+        }
+        for wire in self.masked.iter_mut().chain([&mut *second]) {
             send(wire, sql, mode);
         }
-        [self.masked.each_mut().map(Wire::reply), self.direct.each_mut().map(Wire::reply)]
+        let (masked, other) = (self.masked.each_mut().map(Wire::reply), second.reply());
+        (!masked.iter().any(stopped) && !stopped(&other)).then_some([masked, [direct, other]])
+    }
+
+    fn roll_back(&mut self, script: &Script) {
+        if script.steps.first().is_some_and(|step| step == BEGIN) {
+            for wire in self.masked.iter_mut().chain(&mut self.direct) {
+                send(wire, "rollback", Mode::Simple);
+                let _ = wire.reply();
+            }
+        }
+    }
+
+    fn compare(&self, seen: &mut Seen, script: &Script, [a, b]: &[Outcome; 2]) {
+        match outcome::compare(a, b) {
+            Some(Judgement::Same) => {}
+            Some(_) => seen.order = true,
+            None if script.shape == "explain" => seen.plan = true,
+            None => match self.judge(script, a, b) {
+                Judgement::Open => seen.open = true,
+                Judgement::Leak(what) => seen.leak = Some(what),
+                Judgement::Same | Judgement::Order => {}
+            },
+        }
+    }
+
+    /// Asks the first database again, lying and planned differently, through pgveil each time.
+    fn judge(&self, script: &Script, a: &Outcome, b: &Outcome) -> Judgement {
+        let mut script = script.clone();
+        let (mut a, mut b) = (a.clone(), b.clone());
+        if let Some(query) = script.steps.first().and_then(|step| copied(step)).map(str::to_owned) {
+            // rows of COPY have no columns to tell apart: those of its query do
+            script = Script { steps: vec![query], mode: Mode::Simple, shape: "query" };
+            let again = |database| self.elsewhere(database, "", &script).unwrap_or_default();
+            (a, b) = (again("clinic"), again("mirror"));
+        }
+        let ways = PLANS.iter().flat_map(|plan| [("shuffled", *plan), ("clinic", *plan)]);
+        outcome::judge(&a, &b, ways.filter_map(|(database, plan)| self.elsewhere(database, plan, &script)))
+    }
+
+    /// What comes through pgveil from a connection of its own; `None` where it does not come to an end, or is an error.
+    fn elsewhere(&self, database: &str, plan: &str, script: &Script) -> Option<Outcome> {
+        let options = format!("-c statement_timeout={JUDGED_MS} {plan}");
+        let mut wire = Wire::try_connect(self.port, &self.who, database, &[("options", &options)]).unwrap().unwrap();
+        let mut outcome = Outcome::default();
+        for step in &script.steps {
+            send(&mut wire, step, script.mode);
+            let reply = wire.reply();
+            if reply.sqlstate().is_some() {
+                return None;
+            }
+            outcome.take(&reply, script.shape == CURSOR);
+        }
+        Some(outcome)
     }
 }
 
@@ -91,21 +194,18 @@ fn send(wire: &mut Wire, sql: &str, mode: Mode) {
     });
 }
 
+fn stopped(reply: &Reply) -> bool {
+    reply.sqlstate().is_some_and(|state| matches!(state.as_str(), "57014" | "54001" | "53400"))
+}
+
+/// The query of `copy (...) to stdout`.
+fn copied(step: &str) -> Option<&str> {
+    step.strip_prefix("copy (")?.rsplit_once(") to stdout").map(|(query, _)| query)
+}
+
 /// True if the script ends here.
-fn compare(seen: &mut Seen, script: &Script, sql: &str, masked: &[Reply; 2], direct: &[Reply; 2]) -> bool {
-    let states = masked.iter().chain(direct).map(Reply::sqlstate);
-    if states.flatten().any(|state| matches!(state.as_str(), "57014" | "54001" | "53400")) {
-        seen.invalid = Some("stopped".into());
-        return true;
-    }
-    let [a, b] = masked.each_ref().map(visible);
-    if a != b {
-        if script.shape == "explain" {
-            seen.plan = true;
-        } else {
-            seen.leak = Some(difference(&a, &b));
-        }
-    } else if let Some(what) = shared(sql, &masked[0]) {
+fn look(seen: &mut Seen, sql: &str, masked: &[Reply; 2], direct: &[Reply; 2]) -> bool {
+    if let Some(what) = masked.iter().find_map(|reply| shared(sql, reply)) {
         seen.leak = Some(format!("a raw value: {what}"));
     }
     match (masked[0].sqlstate(), direct[0].sqlstate()) {
@@ -113,41 +213,7 @@ fn compare(seen: &mut Seen, script: &Script, sql: &str, masked: &[Reply; 2], dir
         (Some(_), None) => seen.refused = masked[0].of(b'E').next().and_then(|error| error.field(b'M')).map(|m| plain(&m)),
         (None, None) => over(seen, masked, direct),
     }
-    seen.leak.is_some() || masked[0].sqlstate().is_some() || direct[0].sqlstate().is_some()
-}
-
-/// All that a client can see, the order of rows apart.
-fn visible(reply: &Reply) -> Vec<(u8, Vec<u8>)> {
-    let mut rows: Vec<(u8, Vec<u8>)> = Vec::new();
-    let mut rest: Vec<(u8, Vec<u8>)> = Vec::new();
-    for message in &reply.messages {
-        let Message { tag, body } = message;
-        match tag {
-            b'D' | b'd' => rows.push((*tag, body.clone())),
-            b'T' => rest.push((*tag, unplaced(message))),
-            _ => rest.push((*tag, body.clone())),
-        }
-    }
-    rows.sort();
-    rest.extend(rows);
-    rest
-}
-
-/// The columns without the relations they come from: temporary ones have another number each time.
-fn unplaced(message: &Message) -> Vec<u8> {
-    let shown = |column: crate::wire::Column| format!("{} {} {}\n", column.name, column.type_oid, column.binary);
-    message.columns().into_iter().map(shown).collect::<String>().into_bytes()
-}
-
-fn difference(a: &[(u8, Vec<u8>)], b: &[(u8, Vec<u8>)]) -> String {
-    let shown = |message: Option<&(u8, Vec<u8>)>| match message {
-        Some((tag, body)) => {
-            format!("{}:{}", char::from(*tag), String::from_utf8_lossy(&body[..body.len().min(200)]).escape_debug())
-        }
-        None => "nothing".to_owned(),
-    };
-    let at = a.iter().zip(b).position(|(a, b)| a != b).unwrap_or(a.len().min(b.len()));
-    format!("{} messages and {}; {} | {}", a.len(), b.len(), shown(a.get(at)), shown(b.get(at)))
+    seen.leak.is_some() || masked.iter().chain(direct).any(|reply| reply.sqlstate().is_some())
 }
 
 fn shared(sql: &str, reply: &Reply) -> Option<String> {
