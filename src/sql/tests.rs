@@ -53,6 +53,22 @@ fn function(schema: &str, name: &str, extension: Option<&str>) -> Function {
     }
 }
 
+/// What functions give and take, where that is known.
+fn results(catalog: &mut Catalog) {
+    let mut gives = |name: &str, scalar: bool, results: &[&str], defaults: Option<&str>| {
+        let all = catalog.functions.get_mut(name).into_iter().flatten().filter(|known| known.schema == "clinical");
+        all.for_each(|known| {
+            known.results = results.iter().map(|name| (*name).to_owned()).collect();
+            (known.scalar, known.defaults) = (scalar, defaults.map(str::to_owned));
+        });
+    };
+    gives("years", true, &[], Some("'2020-01-01'::date"));
+    gives("label", true, &[], None);
+    gives("swapped", false, &["a", "b"], None);
+    gives("since", true, &[], Some("scratch.wipe(1), 3"));
+    gives("age_years", true, &[], Some("clinical.whisper()"));
+}
+
 /// The catalog of the clinic.
 pub(super) fn catalog() -> Catalog {
     let mut catalog = Catalog::default();
@@ -113,18 +129,7 @@ pub(super) fn catalog() -> Catalog {
     text("clinical", "since", &["x", "y", "z"], "SELECT $1 || $3");
     text("clinical", "second", &["a", "b"], "SELECT $2");
     text("clinical", "sly", &["x"], "SELECT scratch.wipe(x)");
-    let mut gives = |name: &str, scalar: bool, results: &[&str], defaults: Option<&str>| {
-        let all = catalog.functions.get_mut(name).into_iter().flatten().filter(|known| known.schema == "clinical");
-        all.for_each(|known| {
-            known.results = results.iter().map(|name| (*name).to_owned()).collect();
-            (known.scalar, known.defaults) = (scalar, defaults.map(str::to_owned));
-        });
-    };
-    gives("years", true, &[], Some("'2020-01-01'::date"));
-    gives("label", true, &[], None);
-    gives("swapped", false, &["a", "b"], None);
-    gives("since", true, &[], Some("scratch.wipe(1), 3"));
-    gives("age_years", true, &[], Some("clinical.whisper()"));
+    results(&mut catalog);
     let pair = |schema: &str, name: &str| (schema.to_owned(), name.to_owned());
     catalog.operators.insert("||".to_owned(), vec![pair("public", "hs_concat")]);
     catalog.operators.insert("###".to_owned(), vec![pair("scratch", "wipe")]);

@@ -106,6 +106,7 @@ fn chained(count: usize) -> Vec<(&'static str, String)> {
 }
 
 /// Texts of about `bytes` bytes, of shapes that lineage has to do with.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn long(bytes: usize) -> Vec<(&'static str, String)> {
     let times = |part: &str| part.repeat(bytes / part.len());
     let parts = |part: &dyn Fn(usize) -> String| {
