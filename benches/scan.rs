@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pgveil::mask::scan::{Dictionary, Names, Scan};
 use pgveil::mask::{Keys, MaskMap, MaskedColumn, PseudonymKey, RowPlan, Strategy, Unmasked};
-use pgveil::sql::{Catalog, Relation};
+use pgveil::sql::{Catalog, Relation, RelationKind};
 use pgveil::wire::{ColumnField, Format, RowDescription, Run};
 
 const TABLE: u32 = 16_384;
@@ -31,11 +31,22 @@ fn plan(names: Names) -> RowPlan {
         columns: [((TABLE, 1), MaskedColumn::of("clinical.notes.body", Some(scan)))].into(),
         touched: [TABLE].into(),
         ruled: true,
+        ..MaskMap::default()
     };
     let mut catalog = Catalog::default();
-    catalog.insert(Relation { oid: TABLE, schema: "clinical".to_owned(), name: "notes".to_owned(), ..Relation::default() });
+    catalog.insert(Relation {
+        oid: TABLE,
+        schema: "clinical".to_owned(),
+        name: "notes".to_owned(),
+        kind: RelationKind::Table,
+        temporary: false,
+        columns: Vec::new(),
+        parents: Vec::new(),
+        depends: Vec::new(),
+        calls_unknown: false,
+    });
     let keys = Keys { pseudonym: PseudonymKey::new(&[7; 32]), year_now: 2026, names };
-    RowPlan::new(&RowDescription { columns: vec![column] }, &map, true, &catalog, &keys)
+    RowPlan::new(&RowDescription { columns: vec![column] }, None, &map, true, &catalog, &keys)
 }
 
 fn run<'t>(texts: impl Iterator<Item = &'t str>) -> (Run, u64) {
@@ -96,5 +107,104 @@ fn scans(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, scans);
+/// Seconds that this thread was on a processor, as Linux counts them: other programs do not matter to it.
+fn on_processor() -> f64 {
+    let counted = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    counted.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or_default() / 1e9
+}
+
+/// Bytes of notes that are masked to see how fast that is.
+const STEADY_BYTES: u64 = 100_000_000;
+/// Least time that says something about growth, in seconds.
+const TELLING: f64 = 0.1;
+
+/// Texts made to take long: prints the time of each at 2 and 4 MiB, and ends if the longer takes three times as long.
+fn hostile(_: &mut Criterion) {
+    let (plan, mut out) = (plan(names(10_000)), BytesMut::new());
+    let pieces = [
+        ":",
+        "::",
+        "a:",
+        "#1 ",
+        "1-",
+        "1",
+        "12 ",
+        "(1) ",
+        "@",
+        "a@",
+        "a@b.",
+        ".",
+        "1.",
+        " ",
+        "Zq ",
+        "May ",
+        "Zqbc Foo ",
+        "Dr. ",
+        "Mr Zqbc ",
+        "\u{200b}",
+        "e\u{301}",
+        "\u{ff11}",
+        "http://",
+        "www.",
+        "a.com ",
+        "x.com/",
+        "1 Main St, ",
+        "PO Box 1 ",
+        "MRN 1 ",
+        "A-1",
+        "A1",
+        "May 1 ",
+        "\n",
+        "PID|",
+        "\nPID|||1",
+        "x^",
+        "\u{738b}",
+        "O'",
+        "de la ",
+        "1/1/",
+        "+1 ",
+        "ID ",
+        "by ",
+        "Foo, MD ",
+        "Calle ",
+        "12 rue ",
+        "Apt 5, ",
+        "JohnSmith",
+    ];
+    for piece in pieces {
+        let mut time = |length: usize| {
+            let (run, _) = run(std::iter::once(piece.repeat(length / piece.len()).as_str()));
+            let once = |_| {
+                let began = on_processor();
+                plan.rows(Unmasked::new(run.clone()), &mut out);
+                out.clear();
+                on_processor() - began
+            };
+            (0..3).map(once).fold(f64::MAX, f64::min)
+        };
+        let (short, long) = (time(2 << 20), time((4 << 20) - 8));
+        println!("{:16} 2 MiB {:7.1} ms, 4 MiB {:7.1} ms", format!("{piece:?}"), short * 1e3, long * 1e3);
+        assert!(long < short * 3.0 || long < TELLING, "{piece:?} does not take linear time");
+    }
+}
+
+/// Prints how much of ordinary notes a core masks in a second of its own.
+fn steady(_: &mut Criterion) {
+    let notes = labelled();
+    let cases =
+        [("without identifiers", run(std::iter::repeat_n(PLAIN, 500))), ("labelled", run(notes.iter().map(String::as_str)))];
+    let (plan, mut out) = (plan(names(10_000)), BytesMut::new());
+    for (name, (run, sum)) in cases {
+        let (began, mut bytes) = (on_processor(), 0);
+        while bytes < STEADY_BYTES {
+            plan.rows(Unmasked::new(run.clone()), &mut out);
+            out.clear();
+            bytes += sum;
+        }
+        let speed = bytes as f64 / (on_processor() - began);
+        println!("notes {name}: {:.0} MB/s of a core, {:.0} notes/s", speed / 1e6, speed * run.count as f64 / sum as f64);
+    }
+}
+
+criterion_group!(benches, steady, hostile, scans);
 criterion_main!(benches);

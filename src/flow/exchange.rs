@@ -234,6 +234,8 @@ pub enum Output<R, P> {
         number: u64,
         /// Its ruling, none for a refusal.
         ruling: Option<R>,
+        /// Which statement of its text, from 0.
+        statement: usize,
         /// How it ended.
         how: Ended,
         /// Rows that were sent in it.

@@ -114,6 +114,18 @@ impl<R: Ruling, P> Flow<R, P> {
         self.skipping
     }
 
+    /// How many ReadyForQuery the client will get for what has been sent.
+    #[must_use]
+    pub fn readies_owed(&self) -> usize {
+        self.owed.iter().filter(|item| item.ends_with_ready() && !matches!(item, Item::Witness(_))).count()
+    }
+
+    /// True if the server still owes an answer to something under such a ruling.
+    #[must_use]
+    pub fn owes(&self, such: impl Fn(&R) -> bool) -> bool {
+        self.owed.iter().filter_map(Item::ruling).any(such)
+    }
+
     /// The transaction's state as the last ReadyForQuery told it.
     #[must_use]
     pub fn status(&self) -> TransactionStatus {

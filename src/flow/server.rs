@@ -148,7 +148,8 @@ impl<R: Ruling, P> Flow<R, P> {
                 None
             }
             (server_tag::FUNCTION_CALL_RESPONSE, Some(Item::FunctionCall { ruling, number })) => {
-                let end = Output::End { number: *number, ruling: Some(ruling.clone()), how: Ended::Returned, rows: 0 };
+                let end =
+                    Output::End { number: *number, ruling: Some(ruling.clone()), statement: 0, how: Ended::Returned, rows: 0 };
                 self.pass(frame, out);
                 out.push(end);
                 None
@@ -211,13 +212,15 @@ impl<R: Ruling, P> Flow<R, P> {
             _ => return Err(Violation::OutOfPlace(frame.tag())),
         };
         self.pass(frame, out);
-        if matches!(self.owed.front(), Some(Item::Execute { .. })) {
+        let execute = matches!(self.owed.front(), Some(Item::Execute { .. }));
+        if execute {
             self.owed.pop_front();
-        } else {
+        }
+        self.answered(number, Some(ruling), how, out);
+        if !execute {
             self.statement = self.statement.saturating_add(1);
             self.described = false;
         }
-        self.answered(number, Some(ruling), how, out);
         Ok(())
     }
 
@@ -229,7 +232,8 @@ impl<R: Ruling, P> Flow<R, P> {
         if let Some(ruling) = &ruling {
             self.forget_renamed(ruling);
         }
-        out.push(Output::End { number, ruling, how, rows: std::mem::take(&mut self.rows) });
+        let rows = std::mem::take(&mut self.rows);
+        out.push(Output::End { number, ruling, statement: self.statement, how, rows });
     }
 
     fn copy_in(&mut self, frame: Frame, out: &mut Outputs<R, P>) -> Result<(), Violation> {

@@ -21,3 +21,9 @@ pub(super) const TOAST_SCHEMA: &str = "pg_toast";
 
 /// Schemas of PostgreSQL's own views: what those call is known, wherever it is defined.
 pub(super) const OWN_SCHEMAS: [&str; 2] = ["pg_catalog", "information_schema"];
+
+/// Extensions that come with the server and whose functions only compute with their arguments.
+pub(super) const COMPUTING: [&str; 7] = ["citext", "fuzzystrmatch", "hstore", "pg_trgm", "pgcrypto", "unaccent", "uuid-ossp"];
+
+/// Functions of those that change a setting by their argument all the same.
+pub(super) const LEAVES_TRACE: [&str; 1] = ["set_limit"];

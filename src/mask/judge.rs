@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use super::{MaskMap, MaskedColumn, Part, Predicates, Strategy};
 use crate::sql::{Lineage, Source, Step, Use, Way};
 
+/// What a policy writes for a call whatever else it is given.
+const ANY_ARGUMENT: &str = "*";
 /// Most columns that a reason names.
 const NAMED_MAX: usize = 3;
 
@@ -94,7 +96,7 @@ pub(super) fn remnant<'m>(column: &'m MaskedColumn, way: &Way) -> Option<Remnant
     let (strategy, by) = match way {
         Way::Counted => return None,
         Way::Kept => (strategy.map(Cow::Borrowed), None),
-        Way::Picked(function) if reveals(&column.reveal, &Step { function: function.clone(), argument: None }) => return None,
+        Way::Picked(function) if reveals(&column.reveal, &picking(function)) => return None,
         Way::Picked(function) => (strategy.filter(|strategy| strategy.keeps_order()).map(Cow::Borrowed), Some(function.clone())),
         Way::Through(step) if reveals(&column.reveal, step) => return None,
         Way::Through(step) => (None, Some(named_step(step))),
@@ -129,14 +131,37 @@ impl Remnant<'_> {
     }
 }
 
+/// Picking as a step: `greatest` and `least` pick among several things they are given.
+fn picking(function: &str) -> Step {
+    let argument = matches!(function, "greatest" | "least").then(|| ANY_ARGUMENT.to_owned());
+    Step { function: function.to_owned(), argument }
+}
+
+/// A step's name, with what else it was given where that is no more than a field or a length.
 fn named_step(step: &Step) -> String {
-    let quoted = step.argument.as_ref().map(|argument| format!("('{argument}')"));
-    format!("{}{}", step.function, quoted.unwrap_or_default())
+    let told = is_field(step) || matches!(step.function.as_str(), "left" | "right" | "to_char");
+    match step.argument.as_ref().filter(|_| told) {
+        Some(argument) if argument != ANY_ARGUMENT && !argument.contains('\'') => format!("{}('{argument}')", step.function),
+        _ => step.function.clone(),
+    }
+}
+
+/// True for functions that take a field of dates, which is the same in either case.
+fn is_field(step: &Step) -> bool {
+    matches!(step.function.as_str(), "date_trunc" | "date_part" | "extract")
 }
 
 fn reveals(reveal: &[Step], step: &Step) -> bool {
-    let fits = |wanted: &String| step.argument.as_ref().is_some_and(|argument| argument.eq_ignore_ascii_case(wanted));
-    reveal.iter().any(|allowed| allowed.function == step.function && allowed.argument.as_ref().is_none_or(fits))
+    reveal.iter().any(|allowed| allowed.function == step.function && fits(allowed, step))
+}
+
+/// True if what else the call was given is what the policy means.
+fn fits(allowed: &Step, step: &Step) -> bool {
+    match (&allowed.argument, &step.argument) {
+        (Some(wanted), _) if wanted == ANY_ARGUMENT => true,
+        (Some(wanted), Some(argument)) if is_field(step) => argument.eq_ignore_ascii_case(wanted),
+        (wanted, argument) => wanted == argument,
+    }
 }
 
 fn clear(reason: &str) -> Judged<'static> {

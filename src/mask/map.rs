@@ -58,6 +58,8 @@ pub struct MaskMap {
     pub known: HashSet<u32>,
     /// Functions, as `schema.name` with globs, that the policy vouches for: what they give holds nothing beyond their arguments.
     pub vouched: Vec<String>,
+    /// Functions, as `schema.name`, of extensions that only compute with their arguments.
+    pub computing: HashSet<String>,
     /// The masked columns of each relation by their names.
     pub names: HashMap<u32, Vec<(String, i16)>>,
 }
@@ -123,7 +125,9 @@ impl MaskMap {
     pub fn vouches(&self, function: &FunctionName) -> bool {
         let known = |schema: &String| {
             let full = format!("{schema}.{}", function.name);
-            OWN_SCHEMAS.contains(&schema.as_str()) || self.vouched.iter().any(|pattern| glob::matches(pattern, &full))
+            OWN_SCHEMAS.contains(&schema.as_str())
+                || self.computing.contains(&full)
+                || self.vouched.iter().any(|pattern| glob::matches(pattern, &full))
         };
         function.builtin || function.readable || function.schema.as_ref().is_some_and(known)
     }

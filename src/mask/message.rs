@@ -33,6 +33,8 @@ const CLOSED_SETTINGS: [&[u8]; 10] = [
     b"server_version",
     b"standard_conforming_strings",
 ];
+/// What the server calls a block of code that has no name.
+const BLOCK: &[u8] = b"inline_code_block";
 const ERROR_TEXT: &str = "database error";
 const NOTICE_TEXT: &str = "notice from the database withheld";
 const ERROR_CODE: &[u8] = b"XX000";
@@ -41,6 +43,7 @@ const NOTICE_CODE: &[u8] = b"01000";
 /// One message of the server that is not a row or COPY data.
 ///
 /// Under `Exposure::Clear` it passes as it is; under `Exposure::Guarded`, unless it is an error or a notice that comes out of code;
+/// under `Exposure::Saying`, unless it comes out of other code than a block without a name;
 /// under `Exposure::Settling`, unless it is any error or notice. Else errors and notices keep severity, SQLSTATE and position, and the names of schema, table, column, type and constraint where the server itself gave them; their text becomes
 /// the condition's name, unless it cannot quote data. A notification loses its payload, a function's result becomes NULL, and
 /// a changed setting whose value could be any text is left out (the result is empty), as are stray rows and COPY data, which
@@ -52,6 +55,12 @@ pub fn message(frame: Unmasked<Frame>, exposure: Exposure) -> Masked<Bytes> {
         Exposure::Clear => frame.into_bytes(),
         Exposure::Guarded => match frame.tag() {
             server_tag::ERROR_RESPONSE | server_tag::NOTICE_RESPONSE if Report::read(&frame).is_from_code() => report(frame),
+            _ => frame.into_bytes(),
+        },
+        Exposure::Saying => match frame.tag() {
+            server_tag::ERROR_RESPONSE | server_tag::NOTICE_RESPONSE if Report::read(&frame).is_from_other_code() => {
+                report(frame)
+            }
             _ => frame.into_bytes(),
         },
         Exposure::Settling => match frame.tag() {
@@ -120,6 +129,14 @@ impl<'a> Report<'a> {
     fn is_from_code(&self) -> bool {
         let own = |(kind, value): &Field<'_>| *kind == b'W' && value.starts_with(b"COPY ") && !value.contains(&b'\n');
         !self.whole || (self.context && !self.fields.iter().filter(|(kind, _)| matches!(kind, b'W' | b'q' | b'p')).all(own))
+    }
+
+    /// True if it was raised in a function. The context of a block without a name says so in one line, where that of a function
+    /// has the function's parentheses.
+    fn is_from_other_code(&self) -> bool {
+        let block = |value: &[u8]| value.windows(BLOCK.len()).any(|part| part == BLOCK);
+        let own = |(kind, value): &Field<'_>| *kind == b'W' && block(value) && !value.contains(&b'\n') && !value.contains(&b'(');
+        self.is_from_code() && !(self.whole && self.fields.iter().filter(|(kind, _)| matches!(kind, b'W' | b'q' | b'p')).all(own))
     }
 
     fn is_stale_plan(&self) -> bool {

@@ -141,6 +141,11 @@ impl JsonMask {
         first.is_some() && leaves.all(|leaf| leaf == first)
     }
 
+    /// What is done at the ends of its paths.
+    pub(super) fn strategies(&self) -> impl Iterator<Item = &Strategy> {
+        self.nodes.iter().filter_map(|node| node.leaf.as_ref())
+    }
+
     /// The states at the top of a value.
     pub(super) fn start(&self) -> States {
         self.start

@@ -5,9 +5,9 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::builtin::{DATA_CATALOGS, OWN_SCHEMAS, TOAST_SCHEMA};
+use super::builtin::{COMPUTING, DATA_CATALOGS, LEAVES_TRACE, OWN_SCHEMAS, TOAST_SCHEMA};
 use super::{ColumnRule, MaskMap, MaskedColumn, Predicates, Strategy, glob, views};
-use crate::sql::{Catalog, ColumnOrigin, Relation};
+use crate::sql::{Catalog, ColumnOrigin, Function, Relation};
 
 pub(super) type Column = (u32, i16);
 
@@ -16,7 +16,8 @@ pub(super) fn resolve(catalog: &Catalog, rules: &[ColumnRule], vouched: &[String
     let mut relations: Vec<&Relation> = catalog.relations.values().collect();
     relations.sort_unstable_by_key(|relation| relation.oid);
     let known = catalog.relations.keys().copied().collect();
-    let map = MaskMap { ruled: true, known, vouched: vouched.to_vec(), ..MaskMap::default() };
+    let computing = computing(catalog);
+    let map = MaskMap { ruled: true, known, vouched: vouched.to_vec(), computing, ..MaskMap::default() };
     let mut spread = Spread { catalog, map };
     spread.rules(&relations, rules);
     let families = Families::of(&relations);
@@ -25,6 +26,22 @@ pub(super) fn resolve(catalog: &Catalog, rules: &[ColumnRule], vouched: &[String
     views::spread(&mut spread, &relations);
     spread.names(&relations);
     spread.map
+}
+
+/// The functions of extensions that only compute with their arguments; none that shares its name with another's.
+fn computing(catalog: &Catalog) -> HashSet<String> {
+    let mut found = HashSet::new();
+    for (name, all) in catalog.functions.iter().filter(|(name, _)| !LEAVES_TRACE.contains(&name.as_str())) {
+        let own = |function: &Function| {
+            function.extension.as_deref().is_some_and(|extension| COMPUTING.contains(&extension)) && function.language == "c"
+        };
+        for function in all {
+            if all.iter().filter(|other| other.schema == function.schema).all(own) {
+                found.insert(format!("{}.{name}", function.schema));
+            }
+        }
+    }
+    found
 }
 
 /// The masked columns found so far.

@@ -90,6 +90,24 @@ impl Strategy {
         }
     }
 
+    /// This strategy and all within it.
+    #[must_use]
+    pub fn all(&self) -> Vec<&Self> {
+        let mut all = vec![self];
+        // Those within are found as the list grows.
+        let mut next = 0;
+        while let Some(strategy) = all.get(next).copied() {
+            match strategy {
+                Self::Json(mask) => all.extend(mask.strategies()),
+                Self::Csv(csv) => all.push(&csv.with),
+                Self::Elements(inner) => all.push(inner),
+                _ => {}
+            }
+            next += 1;
+        }
+        all
+    }
+
     /// True if the place of a value in an order tells nothing that its masked form does not: of two values, the masked form of the
     /// larger one is never smaller, or all masked forms are alike.
     #[must_use]

@@ -13,6 +13,8 @@ pub enum Exposure {
     /// Nothing that is masked by what the statement says, but code of the schema (triggers, checks, rules) may run in it: errors
     /// and notices that come out of code can quote.
     Guarded,
+    /// Nothing at all: it is a block of code that only says something. Errors and notices of other code that runs beside it can quote.
+    Saying,
     /// Nothing that is masked, but triggers of earlier statements may run in it, as at COMMIT: only its errors and notices can quote.
     Settling,
     /// A relation with masked columns, or what could not be analysed.

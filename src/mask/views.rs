@@ -49,19 +49,17 @@ pub(super) fn spread(spread: &mut Spread<'_>, relations: &[&Relation]) {
 fn of_query<'a>(spread: &mut Spread<'_>, relation: &Relation, column: &'a Attribute, readers: &mut Readers<'a>) {
     let here = (relation.oid, column.number);
     let touched = spread.map.touched.contains(&relation.oid);
+    // What PostgreSQL's own views give of masked data and of sessions' texts the rules name, column by column.
+    let own = OWN_SCHEMAS.contains(&relation.schema.as_str());
     let mut lost = false;
     match column.origin {
         Some(ColumnOrigin::Column(oid, number)) => lost |= !follow(spread, (oid, number), here, &KEPT, readers),
-        // What PostgreSQL's own views show of data has rules of its own.
-        Some(ColumnOrigin::Expression) | None if column.lineage.is_none() => {
-            lost |= touched && !OWN_SCHEMAS.contains(&relation.schema.as_str());
-        }
+        Some(ColumnOrigin::Expression) | None if column.lineage.is_none() => lost |= touched && !own,
         Some(ColumnOrigin::Expression) | None => {}
     }
     if let Some(lineage) = &column.lineage {
         lost |= follow_all(spread, here, lineage, readers);
-        lost |= lineage.untraced.is_some() && touched;
-        lost |= !OWN_SCHEMAS.contains(&relation.schema.as_str()) && calls_unknown(spread, lineage);
+        lost |= !own && (lineage.untraced.is_some() && touched || calls_unknown(spread, lineage));
     }
     if lost {
         derive(spread, relation, column);

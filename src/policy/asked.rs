@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::masked::touches;
 use super::{Policy, masked};
 use crate::mask::{MaskMap, Predicates, doubt, remnants};
-use crate::sql::{Asked, Facts, Use};
+use crate::sql::{Asked, Facts, Untraced, Use};
 
 /// Most reasons that are given of one statement.
 const REFUSALS_MAX: usize = 32;
@@ -19,7 +19,7 @@ pub(super) fn refusals(facts: &Facts, masks: &MaskMap, policy: &Policy) -> Vec<S
 fn refusal<'a>(asked: &'a Asked, facts: &Facts, masks: &'a MaskMap, touched: bool) -> impl Iterator<Item = String> + 'a {
     let how = named(asked.how);
     let doubt = doubt(&asked.of, masks)
-        .filter(|_| touched && asked.how > Use::Group)
+        .filter(|_| touched && asked.how > Use::Group && asked.of.untraced != Some(Untraced::Absent))
         .map(|why| format!("the statement asks ({how}) about a value that {why}, and touches {}", masked::cause(facts, masks)));
     let refused = remnants(&asked.of, masks).filter(|remnant| !remnant.allows(asked.how));
     let refused = refused.map(move |remnant| {

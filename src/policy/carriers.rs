@@ -143,3 +143,9 @@ fn named(pattern: &str, function: &FunctionName) -> bool {
         }
     }
 }
+
+/// The patterns of what a masked identity may never call.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    CARRIERS.iter().flat_map(|(patterns, _)| patterns.iter().copied())
+}

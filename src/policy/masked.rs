@@ -98,7 +98,8 @@ pub(super) fn refusals(facts: &Facts, masks: &MaskMap, policy: &Policy) -> Vec<S
         reasons.push(format!("{reason}, and masks apply to this identity"));
     }
     let has = |verb: &Verb| facts.verb == *verb || facts.verbs.contains(verb);
-    for (_, why) in VERBS.iter().filter(|(verb, _)| has(verb)) {
+    let plain = |verb: &Verb| *verb == Verb::Do && facts.plain_code;
+    for (_, why) in VERBS.iter().filter(|(verb, _)| has(verb) && !plain(verb)) {
         reasons.push(format!("the statement {why}, which masks cannot follow"));
     }
     for name in facts.reads.iter().chain(&facts.writes).filter(|name| is_catalog_data(name)) {

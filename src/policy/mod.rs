@@ -121,8 +121,8 @@ impl Policy {
     #[must_use]
     pub fn names_from(&self) -> Vec<Vec<String>> {
         let mut sets = Vec::new();
-        for rule in &self.masks {
-            if let Strategy::Scan(scan) = &rule.strategy
+        for strategy in self.masks.iter().flat_map(|rule| rule.strategy.all()) {
+            if let Strategy::Scan(scan) = strategy
                 && !scan.names_from.is_empty()
                 && !sets.contains(&scan.names_from)
             {

@@ -3,7 +3,7 @@
 use super::Policy;
 use super::masked::{cause, touches};
 use crate::mask::{Judgement, MaskMap, Strategy, judge, remnants};
-use crate::sql::{Facts, Stored};
+use crate::sql::{Facts, Stored, Untraced};
 
 /// Most reasons that are given of one statement.
 const REFUSALS_MAX: usize = 32;
@@ -18,7 +18,7 @@ fn refusal(stored: &Stored, facts: &Facts, masks: &MaskMap, touched: bool) -> Ve
     let target = stored.column.as_ref().map_or_else(|| "a column".to_owned(), |column| format!("`{column}`"));
     let judged = judge(&stored.lineage, masks);
     match judged.judgement {
-        Judgement::Unknown if touched => {
+        Judgement::Unknown if touched && stored.lineage.untraced != Some(Untraced::Absent) => {
             vec![format!("the statement stores in {target} a value that {}, and touches {}", judged.reason, cause(facts, masks))]
         }
         Judgement::Clear | Judgement::Unknown => Vec::new(),

@@ -27,6 +27,20 @@ fn with_answers(rest: &str) -> Vec<String> {
     faults(&format!("default.then = \"allow\"\nunknown.then = \"block\"\n{rest}"))
 }
 
+#[test]
+fn names_are_drawn_for_scans_within_other_strategies() {
+    let scan = |column: &str| format!("{{ scan = {{ names_from = [\"a.b.{column}\"] }} }}");
+    let entry = |column: &str, with: String| format!("[[mask]]\ncolumns = [\"a.c.{column}\"]\nwith = {with}\n");
+    let rules = [
+        entry("p", scan("one")),
+        entry("q", format!("{{ json = {{ \"$.note\" = {}, \"$.list\" = {{ elements = {} }} }} }}", scan("two"), scan("three"))),
+        entry("r", format!("{{ csv = {{ columns = [2], with = {} }} }}", scan("four"))),
+        entry("s", format!("{{ elements = {} }}", scan("five"))),
+    ];
+    let names: BTreeSet<String> = policy(&rules.concat()).names_from().concat().into_iter().collect();
+    assert_eq!(names, ["one", "two", "three", "four", "five"].map(|column| format!("a.b.{column}")).into());
+}
+
 fn masked() -> MaskMap {
     let column = MaskedColumn::of("clinical.patients.ssn", None);
     let mut map = MaskMap::default();

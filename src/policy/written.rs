@@ -151,24 +151,49 @@ fn predicates(value: &Value<'_, '_>) -> Option<Predicates> {
     }
 }
 
-/// What may be computed and shown: functions, with a constant argument if it matters: `avg`, `date_trunc('year')`.
+/// What may be computed and shown: functions of nothing but the value, or with constants or anything (`*`) beside it: `avg`,
+/// `date_trunc('year')`, `round(*)`.
 fn reveal(value: &Value<'_, '_>) -> Option<Vec<Step>> {
     let mut steps = Vec::new();
     for (text, item) in value.texts()? {
         let step = match text.split_once('(') {
             None => Some((text, None)),
-            Some((function, rest)) => {
-                rest.strip_suffix(')').map(|argument| (function, Some(argument.trim().trim_matches('\'').to_ascii_lowercase())))
-            }
+            Some((function, rest)) => rest.strip_suffix(')').and_then(arguments).map(|argument| (function, argument)),
         };
         match step {
             Some((function, argument)) if !function.is_empty() => {
                 steps.push(Step { function: function.trim().to_owned(), argument })
             }
-            _ => item.fault(format!("`{}` names no function: write `avg` or `date_trunc('year')`", clip(text))),
+            _ => item.fault(format!("`{}` names no function: write `avg`, `date_trunc('year')` or `round(*)`", clip(text))),
         }
     }
     Some(steps)
+}
+
+/// The constants beside the value, as a step tells them: one as it is, several or those before the value in quotes.
+fn arguments(written: &str) -> Option<Option<String>> {
+    let (mut list, mut open) = (vec![String::new()], false);
+    for sign in written.chars() {
+        match sign {
+            ',' if !open => list.push(String::new()),
+            _ => {
+                open ^= sign == '\'';
+                list.last_mut()?.push(sign);
+            }
+        }
+    }
+    let list: Vec<&str> = list.iter().map(|one| one.trim()).collect();
+    let bare = |one: &str| one.strip_prefix('\'').and_then(|one| one.strip_suffix('\'')).unwrap_or(one).replace("''", "'");
+    match list.as_slice() {
+        _ if open => None,
+        [""] => Some(None),
+        [only] => Some(Some(bare(only))),
+        _ if list.contains(&"") => None,
+        _ => {
+            let quoted = |one: &&str| if *one == "_" { "_".to_owned() } else { format!("'{}'", bare(one).replace('\'', "''")) };
+            Some(Some(list.iter().map(quoted).collect::<Vec<_>>().join(", ")))
+        }
+    }
 }
 
 fn column_fault(text: &str) -> Option<String> {

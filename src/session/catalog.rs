@@ -10,7 +10,7 @@ use crate::backend::Querier;
 use crate::sql::{Attribute, Catalog, Function, Relation, RelationKind, TypeInfo, TypeKind, Volatility};
 use questions::{
     ATTRIBUTES, BODY, BODY_PARSED, BUILTIN, CALLS, CONVERSIONS, DEPENDS, FINGERPRINT, FUNCTIONS, LABELS, OPERATORS, PARENTS,
-    RELATIONS, ROWS, SERVER_VERSION, TYPES,
+    RELATIONS, ROWS, SERVER_VERSION, TEMPORARY_NAMED, TYPES,
 };
 
 /// Modes of arguments that a function takes, and that it gives.
@@ -33,6 +33,7 @@ pub async fn fetch(querier: &mut Querier, version: u64) -> Result<Catalog, LookF
     querier.simple_query("set search_path = ''").await?;
     let mut catalog = Catalog::default();
     catalog.version = version;
+    catalog.temporary_named = querier.simple_query(TEMPORARY_NAMED).await?.first().is_none_or(|row| flag(row, 0));
     relations(querier, &mut catalog).await?;
     types(querier, &mut catalog).await?;
     functions(querier, &mut catalog).await?;
@@ -132,6 +133,13 @@ fn function(row: &Row) -> Result<Function, LookFault> {
     let count = text(row, 5).parse::<usize>().map_err(|_| LookFault::Shape)?;
     let mut names = arguments(row, 6, 7, IN)?;
     names.resize(count, String::new());
+    let mut results = arguments(row, 6, 7, OUT)?;
+    if results.len() <= 1 && row.get(13).is_some_and(Option::is_some) {
+        results = serde_json::from_str(&text(row, 13)).map_err(|_| LookFault::Shape)?;
+    }
+    for (at, name) in results.iter_mut().enumerate().filter(|(_, name)| name.is_empty()) {
+        *name = format!("column{}", at + 1);
+    }
     Ok(Function {
         schema: text(row, 0),
         name: text(row, 1),
@@ -142,6 +150,9 @@ fn function(row: &Row) -> Result<Function, LookFault> {
         configured: flag(row, 8),
         aggregate: flag(row, 9),
         body: row.get(10).cloned().flatten(),
+        defaults: row.get(11).cloned().flatten(),
+        results,
+        scalar: flag(row, 12),
     })
 }
 

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::End;
+use super::fault::Fault;
 use super::ground::Sight;
 use super::names::Names;
 use super::plan::Plan;
+use super::relay::Relay;
 use super::ruling::{Ruling, Verdict};
-use crate::flow::Ruling as _;
-use crate::mask::{CannotStream, CopyPlan, CopyStream, Masked, RowPlan, Unmasked};
-use crate::sql::{self, Attribute, CopyLayout, Facts, Relation, ResultColumn, Verb, Way};
+use crate::flow::{self, Ruling as _};
+use crate::mask::{self, CannotStream, CopyPlan, CopyStream, Exposure, Masked, RowPlan, Unmasked};
+use crate::sql::{self, Attribute, CopyLayout, Facts, Relation, ResultColumn, Shift, Verb, Way};
 use crate::wire::{self, ColumnField, Format, Frame, Malformed, Part, RowDescription, Run};
 
 /// The COPY TO STDOUT that is under way, if its rows must be masked.
@@ -79,6 +83,30 @@ impl Copying {
     /// An exchange is answered, well or not.
     pub(super) fn ended(&mut self) {
         self.stream = None;
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay<C, S> {
+    /// COPY data, masked if it must be; nothing if that cannot be.
+    pub(super) fn copied(&mut self, data: Data, exposure: Exposure) -> Masked<Bytes> {
+        let masked = match self.copying.data(data) {
+            Ok(Err(Data::Run(run))) => mask::copy(run, exposure),
+            Ok(Err(Data::Part(part))) => mask::copy_part(part, exposure),
+            Ok(Ok(masked)) => Ok(masked),
+            Err(fault) => Err(fault),
+        };
+        self.unfollowed |= masked.is_err();
+        masked.unwrap_or_else(|_| mask::own(Bytes::new()))
+    }
+
+    /// The COPY that is being answered fails here, since its rows are not such as its plan expects: nothing of them has left.
+    pub(super) fn break_off(&mut self) -> Result<(), End> {
+        if !self.flow.ruling().is_some_and(flow::Ruling::bars) {
+            return Err(End::Unmaskable);
+        }
+        self.flow.deny(Fault::Uncopied.error(), &mut self.out);
+        self.cancelling = true;
+        self.dispatch()
     }
 }
 
@@ -154,7 +182,8 @@ pub(super) fn is_unfollowed(verdict: &Verdict, names: &Names) -> bool {
     if verdict.sight.masks.is_empty() || !verdict.decision.touches_masked {
         return false;
     }
-    let unread = !CopyPlan::reads(&names.client_encoding);
+    let set = |facts: &Facts| facts.shifts.iter().any(|shift| matches!(shift, Shift::Reading | Shift::Anything));
+    let unread = !CopyPlan::reads(names.reading().1) || verdict.analysis.statements.iter().any(set);
     copies(verdict).any(|facts| {
         let plain = facts.copy.as_ref().is_some_and(CopyPlan::follows);
         unread || !plain || verdict.copied.is_none() && columns(facts, &verdict.sight).is_none()

@@ -31,6 +31,12 @@ pub(crate) enum Fault {
     Protocol(String),
     /// The database sent what the proxy cannot mask.
     Unmaskable,
+    /// There is no prepared statement of this name.
+    NoStatement(String),
+    /// There is no portal of this name.
+    NoPortal(String),
+    /// What a portal names or calls has been defined anew since it was bound.
+    Redefined,
     /// A COPY whose rows cannot be masked on their way.
     Uncopied,
     /// The catalog cannot be read, so nothing can be decided.
@@ -51,6 +57,9 @@ impl Fault {
             Self::ServerGone => "08006",
             Self::Shutdown => "57P01",
             Self::Protocol(_) => "08P01",
+            Self::Redefined => "0A000",
+            Self::NoStatement(_) => "26000",
+            Self::NoPortal(_) => "34000",
             Self::Unmaskable | Self::Uncopied => "42501",
         }
     }
@@ -73,6 +82,10 @@ impl Fault {
             Self::ServerGone => "the database closed the connection unexpectedly".into(),
             Self::Shutdown => "terminating connection due to administrator command".into(),
             Self::Protocol(what) => format!("protocol violation: {what}"),
+            Self::NoStatement(name) if name.is_empty() => "unnamed prepared statement does not exist".into(),
+            Self::NoStatement(name) => format!("prepared statement \"{name}\" does not exist"),
+            Self::NoPortal(name) => format!("portal \"{name}\" does not exist"),
+            Self::Redefined => "what this statement names or calls has been defined anew since it was bound: bind it again".into(),
             Self::Uncopied => {
                 "statement refused by policy: masks cannot follow a COPY of masked columns with these options, this encoding or these columns".into()
             }

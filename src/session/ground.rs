@@ -270,13 +270,14 @@ impl View {
 
     fn judge(&self, text: &Bytes, identity: &str, names: &Names) -> Verdict {
         let sight = &self.sight;
+        let (standard_conforming_strings, client_encoding) = names.reading();
         let setting = Setting {
             catalog: &sight.catalog,
-            standard_conforming_strings: names.standard_conforming_strings,
-            client_encoding: &names.client_encoding,
-            temporary: &names.temporary,
-            prepared: &|name| names.prepared(name),
-            cursors: &|name| names.cursor(name),
+            standard_conforming_strings,
+            client_encoding,
+            temporary: &names.temporary(),
+            prepared: &|name| names.prepared(name, sight),
+            cursors: &|name| names.cursor(name, sight),
         };
         let analysis = sql::analyze(text, &setting);
         self.decide(Bytes::copy_from_slice(text), analysis, identity)

@@ -6,6 +6,7 @@ mod budget;
 mod cancels;
 mod catalog;
 mod copy;
+mod defined;
 mod dictionary;
 mod door;
 mod fault;

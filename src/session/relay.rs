@@ -87,7 +87,9 @@ pub(super) struct Relay<C, S> {
     /// Dropped by the task that asks the server to cancel, when it has.
     pub(super) cancel_sent: Option<oneshot::Receiver<()>>,
     masked_rows: BytesMut,
-    copying: Copying,
+    pub(super) copying: Copying,
+    /// The COPY that is being answered cannot be masked: it is broken off.
+    pub(super) unfollowed: bool,
     client_read_bytes: usize,
     server_read_bytes: usize,
     pub(super) out: Vec<Output<Ruling, Plan>>,
@@ -160,6 +162,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             cancel_sent: None,
             masked_rows: BytesMut::new(),
             copying: Copying::default(),
+            unfollowed: false,
             client_read_bytes: SMALL_READ_BYTES,
             server_read_bytes: SMALL_READ_BYTES,
             out: Vec::new(),
@@ -313,7 +316,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             Piece::Oversize { tag, .. } => Err(Violation::OutOfPlace(tag)),
         };
         taken.map_err(|violation| violated(&violation))?;
-        self.dispatch()
+        self.dispatch()?;
+        if std::mem::take(&mut self.unfollowed) { self.break_off() } else { Ok(()) }
     }
 
     /// True while a person is asked amid rows: nothing more is taken from the database.
@@ -352,11 +356,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             match output {
                 Output::ToServer(bytes) => self.to_server.push(bytes),
                 Output::ToClient { number, ruling, what } => self.show(number, ruling.as_ref(), what)?,
-                Output::End { number, ruling, how, .. } => {
+                Output::End { number, ruling, statement, how, .. } => {
                     self.recording.ended(number, &how).map_err(|_| End::LogFailed)?;
                     self.meter.ended(number, &how);
                     self.copying.ended();
-                    self.ended(ruling.as_ref(), &how);
+                    self.ended(ruling.as_ref(), statement, &how);
                 }
                 Output::Ready(status) => self.ready(status),
             }
@@ -394,27 +398,20 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 (plan.part(part).map_err(unmaskable)?, Released::Bulk { rows: 0 })
             }
             ToClient::CopyBegins(frame, plan) => {
-                self.copying.begin(number, ruling, plan.as_deref(), &frame).map_err(unmaskable)?;
+                self.unfollowed |= self.copying.begin(number, ruling, plan.as_deref(), &frame).is_err();
                 (mask::message(frame, exposure), Released::Message)
             }
             ToClient::CopyEnds(frame) => {
-                self.copying.end().map_err(unmaskable)?;
+                self.unfollowed |= self.copying.end().is_err();
                 (mask::message(frame, exposure), Released::Message)
             }
-            ToClient::Copy(run) => (self.copied(Data::Run(run), exposure)?, Released::Bulk { rows: 0 }),
-            ToClient::CopyPart(part) => (self.copied(Data::Part(part), exposure)?, Released::Bulk { rows: 0 }),
+            ToClient::Copy(run) => (self.copied(Data::Run(run), exposure), Released::Bulk { rows: 0 }),
+            ToClient::CopyPart(part) => (self.copied(Data::Part(part), exposure), Released::Bulk { rows: 0 }),
         };
+        if self.unfollowed {
+            return Ok(());
+        }
         self.release(number, ruling, masked, released)
-    }
-
-    fn copied(&mut self, data: Data, exposure: Exposure) -> Result<Masked<Bytes>, End> {
-        let masked = match self.copying.data(data) {
-            Ok(Err(Data::Run(run))) => mask::copy(run, exposure),
-            Ok(Err(Data::Part(part))) => mask::copy_part(part, exposure),
-            Ok(Ok(masked)) => Ok(masked),
-            Err(fault) => Err(fault),
-        };
-        masked.map_err(|_| End::Unmaskable)
     }
 
     fn show_rows(
@@ -451,16 +448,16 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         Ok(())
     }
 
-    fn ended(&mut self, ruling: Option<&Ruling>, how: &flow::Ended) {
+    fn ended(&mut self, ruling: Option<&Ruling>, statement: usize, how: &flow::Ended) {
         let failed = matches!(how, flow::Ended::Failed(_));
         if failed || matches!(how, flow::Ended::Complete(tag) if tag.starts_with(b"ROLLBACK")) {
             self.names.undone();
         }
         let Some(ruling) = ruling else { return };
+        if !failed && let Some(facts) = ruling.verdict().analysis.statements.get(statement) {
+            self.names.completed(facts);
+        }
         for facts in &ruling.verdict().analysis.statements {
-            if !failed {
-                self.names.completed(facts);
-            }
             if facts.shifts.iter().any(|shift| matches!(shift, crate::sql::Shift::Catalog | crate::sql::Shift::Anything)) {
                 self.ground.mark_stale();
                 self.ddl_open = true;
@@ -469,6 +466,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     }
 
     fn ready(&mut self, status: TransactionStatus) {
+        self.names.ready();
         if status == TransactionStatus::Idle {
             self.names.settled();
             self.meter.settled();

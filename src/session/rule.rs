@@ -20,6 +20,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// Rules on one question of the conversation.
     pub(super) async fn rule(&mut self, asked: Asked<Ruling>) -> Result<(), End> {
         let anew = std::mem::take(&mut self.names.path_just_moved);
+        if self.names.has_open() {
+            self.names.ending = self.flow.readies_owed() > 0 || self.flow.owes(Ruling::settles);
+        }
         match self.ground.view(&self.groups, Some(&self.view), anew).await {
             Ok(view) => self.view = view,
             Err(fault) => return self.unread(&fault),
@@ -55,15 +58,22 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             Asked::Query(query) => self.view.verdict(&query.text, &self.identity, &self.names),
             Asked::Parse(parse) => self.view.verdict(&parse.text, &self.identity, &self.names),
             Asked::Bind(_, Some(ruling)) => self.current(ruling.verdict()),
+            // Rows judged a while ago may by now come from another body.
+            Asked::Execute(_, Some(ruling)) => return ruling.verdict().calls_read() && ruling.is_aged(),
             Asked::Bind(_, None) | Asked::Execute(..) | Asked::FunctionCall => return false,
         };
         verdict.reads_definitions()
     }
 
+    /// True if it reads what was dropped or altered in the transaction that is open.
+    fn reads_reshaped(&self, verdict: &Verdict) -> bool {
+        verdict.analysis.statements.iter().any(|facts| self.names.is_reshaped(facts))
+    }
+
     fn rule_query(&mut self, text: &Bytes) -> Result<(), End> {
         let verdict = self.counted(self.view.verdict(text, &self.identity, &self.names), None);
         let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
-        let doubted = self.names.code_ran && verdict.uses_names();
+        let doubted = (self.names.code_ran || verdict.runs_unread()) && verdict.uses_names() || self.reads_reshaped(&verdict);
         let ruling = Ruling::statement(verdict, number, doubted);
         self.meter.begin(number, &ruling, None);
         self.carry_out(ruling, number, true)
@@ -71,6 +81,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 
     fn rule_parse(&mut self, parse: &wire::Parse) -> Result<(), End> {
         let verdict = self.view.verdict(&parse.text, &self.identity, &self.names);
+        if !parse.name.is_empty() {
+            self.names.parsed(&parse.name);
+        }
         let number = self.recording.statement(&verdict, &parse.name, true).map_err(|_| End::LogFailed)?;
         // Preparing is not running: a person is asked at Bind or Execute.
         let due = verdict.decision.outcome == Outcome::Block;
@@ -80,17 +93,34 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     fn rule_bind(&mut self, bind: wire::Bind, ruling: Option<Ruling>) -> Result<(), End> {
         let (verdict, number) = match ruling {
             Some(ruling) => (self.current(ruling.verdict()), ruling.number()),
+            None if self.names.is_of_protocol(&bind.statement) => {
+                self.absent(&Fault::NoStatement(text(&bind.statement)));
+                return Ok(());
+            }
             None => self.by_name(&bind.statement, true)?,
         };
-        let doubted = self.names.code_ran && (!bind.statement.is_empty() || verdict.uses_names());
-        let ruling = Ruling::portal(verdict, number, bind, doubted);
+        let doubted =
+            self.names.code_ran && (!bind.statement.is_empty() || verdict.uses_names()) || self.reads_reshaped(&verdict);
+        if !bind.portal.is_empty() {
+            self.names.bound(&bind.portal);
+        }
+        let definitions = self.names.definitions(&verdict.analysis.statements);
+        let ruling = Ruling::portal(verdict, number, bind, doubted, definitions);
         let due = ruling.is_due(Gate::Bind) || ruling.verdict().decision.outcome == Outcome::Block;
         self.carry_out(ruling, number, due)
     }
 
     fn rule_execute(&mut self, execute: &wire::Execute, ruling: Option<Ruling>) -> Result<(), End> {
         let ruling = match ruling {
+            Some(ruling) if self.is_redefined(&ruling) => {
+                self.flow.refuse(Fault::Redefined.error(), ruling.number(), &mut self.out);
+                return Ok(());
+            }
             Some(ruling) => ruling,
+            None if self.names.is_of_protocol(&execute.portal) => {
+                self.absent(&Fault::NoPortal(text(&execute.portal)));
+                return Ok(());
+            }
             None => {
                 let (verdict, number) = self.by_name(&execute.portal, false)?;
                 Ruling::statement(verdict, number, self.names.code_ran)
@@ -115,16 +145,35 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// A prepared statement keeps its ruling, unless the ground has moved since: then its text is ruled upon anew.
     fn current(&self, verdict: &Arc<Verdict>) -> Arc<Verdict> {
         let same = std::ptr::eq(Arc::as_ptr(&verdict.sight), Arc::as_ptr(&self.view.sight));
-        if same && !verdict.is_of_temporary() {
+        if same && !verdict.is_of_temporary() && !verdict.uses_names() {
             return Arc::clone(verdict);
         }
         self.view.verdict(&verdict.text, &self.identity, &self.names)
     }
 
+    /// A name that stands for nothing is an error, as it is to the server.
+    fn absent(&mut self, fault: &Fault) {
+        self.flow.refuse(fault.error(), 0, &mut self.out);
+    }
+
+    /// True if what a portal names, or calls, may be something else by now than when its rows were judged.
+    fn is_redefined(&self, ruling: &Ruling) -> bool {
+        let verdict = ruling.verdict();
+        if ruling.bind().is_none() || verdict.sight.masks.is_empty() {
+            return false;
+        }
+        if verdict.uses_names() {
+            return ruling.definitions() != self.names.definitions(&verdict.analysis.statements);
+        }
+        let same = std::ptr::eq(Arc::as_ptr(&verdict.sight), Arc::as_ptr(&self.view.sight));
+        !same && verdict.calls_read() && self.current(verdict).analysis != verdict.analysis
+    }
+
     /// A name that the protocol has not defined may be one that SQL text has.
     fn by_name(&mut self, name: &Bytes, statement: bool) -> Result<(Arc<Verdict>, u64), End> {
         let spelled = String::from_utf8_lossy(name);
-        let known = if statement { self.names.prepared(&spelled) } else { self.names.cursor(&spelled) };
+        let sight = &self.view.sight;
+        let known = if statement { self.names.prepared(&spelled, sight) } else { self.names.cursor(&spelled, sight) };
         let elsewhere = if statement { Verb::Unknown } else { Verb::Cursor };
         let unread = || Facts { verb: elsewhere, ..Facts::unknown(UnknownReason::Name) };
         let known = if known.is_empty() { vec![unread()] } else { known };
@@ -163,9 +212,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             self.flow.refuse(Fault::Uncopied.error(), number, &mut self.out);
             return;
         }
-        for facts in &verdict.analysis.statements {
-            self.names.forwarded(facts, verdict.decision.calls_unknown);
-        }
+        let (statements, version) = (&verdict.analysis.statements, verdict.sight.catalog.version);
+        let owed = self.flow.readies_owed();
+        self.names.forwarded(&verdict.text, statements, version, verdict.decision.calls_unknown, owed);
         if let Some(key) = &self.upstream_key {
             self.house.tidings.sent(self.circle(), key.process, &ruling);
         }
@@ -184,6 +233,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             .map_err(|violation| super::relay::violated(&violation))?;
         self.dispatch()
     }
+}
+
+fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
 }
 
 /// The verdict on what is refused whatever the policy says.

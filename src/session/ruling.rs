@@ -3,17 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::ground::Sight;
 use super::meter::Count;
+use super::names;
 use super::plan::{Place, Plan, Plans};
 use crate::flow;
 use crate::mask::Exposure;
 use crate::policy::{Decision, Gate, Outcome};
 use crate::sql::{Analysis, Facts, RelationKind, ResultColumn, Shift, UnknownReason, Verb};
 use crate::wire::{self, Frame, Malformed};
+
+/// How long a portal may wait to be run before what it calls is looked at again.
+const AGED_AFTER: Duration = Duration::from_millis(10);
 
 /// Facts of a text and the decision on it; shared by every session that says the same text on the same ground.
 #[derive(Debug)]
@@ -66,8 +71,15 @@ impl Verdict {
     /// The plan for rows of this description. `doubted`: they may be of another text than this one.
     pub(super) fn plan(&self, frame: &Frame, statement: Option<usize>, doubted: bool) -> Result<Arc<Plan>, Malformed> {
         let place = Place { statement: statement.filter(|_| !doubted), touched: doubted || self.decision.touches_masked };
-        let columns = place.statement.and_then(|statement| self.columns(statement));
+        let columns = place.statement.filter(|at| !self.reshapes_before(*at)).and_then(|statement| self.columns(statement));
         self.plans.plan(&self.sight, frame, place, columns)
+    }
+
+    /// True if an earlier statement of the text changes what this one reads.
+    fn reshapes_before(&self, statement: usize) -> bool {
+        let statements = &self.analysis.statements;
+        let (Some(earlier), Some(facts)) = (statements.get(..statement), statements.get(statement)) else { return false };
+        !self.candidates && earlier.iter().any(|earlier| names::reads_any(facts, &names::reshaped(earlier)))
     }
 
     /// What the text says of the columns of one of its statements.
@@ -93,9 +105,20 @@ impl Verdict {
         self.analysis.statements.iter().any(|facts| facts.uses.is_some())
     }
 
+    /// True if code runs in it that the policy does not vouch for: it may swap what a name stands for.
+    pub(super) fn runs_unread(&self) -> bool {
+        let runs = |facts: &Facts| facts.shifts.contains(&Shift::Anything);
+        self.decision.calls_unknown && self.analysis.statements.iter().any(runs)
+    }
+
     /// True if the text means temporary relations: by the time it is run, their names may mean others.
     pub(super) fn is_of_temporary(&self) -> bool {
         self.analysis.statements.iter().any(|facts| facts.reads.iter().chain(&facts.writes).any(|name| name.temporary))
+    }
+
+    /// True if a COPY TO STDOUT may have to be broken off, its rows being such as no mask can follow.
+    fn veils_copy(&self) -> bool {
+        !self.sight.masks.is_empty() && self.decision.touches_masked && super::copy::copies(self).next().is_some()
     }
 
     /// True if the text is refused for its syntax alone.
@@ -107,10 +130,16 @@ impl Verdict {
     pub(super) fn reads_definitions(&self) -> bool {
         let catalog = &self.sight.catalog;
         let is_view = |oid| catalog.relations.get(oid).is_some_and(|known| known.kind == RelationKind::View);
-        let is_read = |name| catalog.functions.get(name).is_some_and(|known| known.iter().any(|known| known.body.is_some()));
         let mut names = self.analysis.statements.iter().flat_map(|facts| facts.reads.iter().chain(&facts.writes));
+        names.any(|name| name.oids.iter().any(is_view)) || self.calls_read()
+    }
+
+    /// True if a function is called whose body was read.
+    pub(super) fn calls_read(&self) -> bool {
+        let known = &self.sight.catalog.functions;
+        let is_read = |name| known.get(name).is_some_and(|known| known.iter().any(|known| known.body.is_some()));
         let mut functions = self.analysis.statements.iter().flat_map(|facts| &facts.functions);
-        names.any(|name| name.oids.iter().any(is_view)) || functions.any(|function| !function.builtin && is_read(&function.name))
+        functions.any(|function| !function.builtin && is_read(&function.name))
     }
 
     /// True if the ruling on this text can be shared between sessions: it names nothing that only one session knows.
@@ -126,6 +155,10 @@ struct Inner {
     number: u64,
     /// The parameters, for a portal.
     bind: Option<wire::Bind>,
+    /// When it was made.
+    since: Instant,
+    /// How often what a portal names had been defined when it was bound.
+    definitions: u64,
     /// Code ran in this session that may have swapped what a name stands for: rows may be of another text than this one.
     doubted: bool,
     /// A person has approved this portal.
@@ -140,14 +173,25 @@ pub(super) struct Ruling(Arc<Inner>);
 
 impl Ruling {
     pub(super) fn statement(verdict: Arc<Verdict>, number: u64, doubted: bool) -> Self {
-        Self(Arc::new(Inner { verdict, number, bind: None, doubted, permitted: AtomicBool::new(false), count: Arc::default() }))
+        Self(Arc::new(Inner {
+            verdict,
+            number,
+            bind: None,
+            since: Instant::now(),
+            definitions: 0,
+            doubted,
+            permitted: AtomicBool::new(false),
+            count: Arc::default(),
+        }))
     }
 
-    pub(super) fn portal(verdict: Arc<Verdict>, number: u64, bind: wire::Bind, doubted: bool) -> Self {
+    pub(super) fn portal(verdict: Arc<Verdict>, number: u64, bind: wire::Bind, doubted: bool, definitions: u64) -> Self {
         Self(Arc::new(Inner {
             verdict,
             number,
             bind: Some(bind),
+            since: Instant::now(),
+            definitions,
             doubted,
             permitted: AtomicBool::new(false),
             count: Arc::default(),
@@ -158,7 +202,8 @@ impl Ruling {
     pub(super) fn under(&self, verdict: Arc<Verdict>) -> Self {
         let inner = &*self.0;
         let (number, bind, count) = (inner.number, inner.bind.clone(), Arc::clone(&inner.count));
-        Self(Arc::new(Inner { verdict, number, bind, doubted: inner.doubted, permitted: AtomicBool::new(false), count }))
+        let (since, definitions, doubted) = (inner.since, inner.definitions, inner.doubted);
+        Self(Arc::new(Inner { verdict, number, bind, since, definitions, doubted, permitted: AtomicBool::new(false), count }))
     }
 
     pub(super) fn verdict(&self) -> &Arc<Verdict> {
@@ -171,6 +216,16 @@ impl Ruling {
 
     pub(super) fn bind(&self) -> Option<&wire::Bind> {
         self.0.bind.as_ref()
+    }
+
+    /// True if another session may have redefined what it calls since it was made.
+    pub(super) fn is_aged(&self) -> bool {
+        self.0.since.elapsed() > AGED_AFTER
+    }
+
+    /// How often what it names had been defined when it was bound.
+    pub(super) fn definitions(&self) -> u64 {
+        self.0.definitions
     }
 
     /// Rows that this portal has sent.
@@ -192,16 +247,34 @@ impl Ruling {
 
     /// True if triggers of earlier statements may run in this one, as at COMMIT: their errors and notices can quote masked columns
     /// that it does not touch itself.
-    fn settles(&self) -> bool {
+    pub(super) fn settles(&self) -> bool {
         let settles = |verb: &Verb| matches!(verb, Verb::Transaction | Verb::TwoPhase);
         self.verdict().analysis.statements.iter().flat_map(|facts| &facts.verbs).any(settles)
+    }
+
+    /// True if it runs nothing but blocks of code that only say something.
+    fn says(&self) -> bool {
+        self.verdict().analysis.statements.iter().all(|facts| facts.plain_code)
+    }
+
+    /// True if it only takes away what the catalog knows nothing of: all that the server can say of it is that it is not there.
+    fn only_names(&self) -> bool {
+        let of = |facts: &Facts| {
+            let names = facts.reads.iter().chain(&facts.writes);
+            facts.unknown.is_none()
+                && facts.functions.is_empty()
+                && facts.verbs.iter().all(|verb| matches!(verb, Verb::Drop | Verb::Maintenance))
+                && names.clone().all(|name| name.oids.is_empty() && !name.temporary)
+        };
+        !self.0.doubted && self.verdict().analysis.statements.iter().all(of)
     }
 
     /// What the server may say in answer: anything, or nothing of a masked column.
     pub(super) fn exposure(&self) -> Exposure {
         match flow::Ruling::veiled(self) {
-            true if self.touched() => Exposure::Touched,
+            true if self.touched() && !self.only_names() => Exposure::Touched,
             true if self.settles() => Exposure::Settling,
+            true if self.says() => Exposure::Saying,
             true => Exposure::Guarded,
             false => Exposure::Clear,
         }
@@ -224,7 +297,8 @@ impl flow::Ruling for Ruling {
     }
 
     fn bars(&self) -> bool {
-        self.verdict().bars || self.verdict().decision.rows_over.is_some()
+        let verdict = self.verdict();
+        verdict.bars || verdict.decision.rows_over.is_some() || verdict.veils_copy()
     }
 
     fn only_reads(&self) -> bool {

@@ -62,7 +62,7 @@ fn keyword(reader: &mut Reader<'_>) -> Read<Option<Expr>> {
         "false" => value(reader, Value::Bool(false)),
         "default" => {
             reader.at += 1;
-            Ok(Some(Expr::Parameter))
+            Ok(Some(Expr::Parameter(0)))
         }
         "case" => case(reader).map(Some),
         "cast" | "treat" if reader.sign_at(1, "(") => cast(reader).map(Some),
@@ -300,12 +300,12 @@ fn add(call: &mut Call, role: Role, list: Vec<Expr>) {
 
 fn plain_call(reader: &mut Reader<'_>, name: Name) -> Read<Call> {
     reader.need_sign("(")?;
-    let (mut args, mut by_name) = (Vec::new(), false);
+    let (mut args, mut named, mut variadic) = (Vec::new(), Vec::new(), false);
     let distinct = !reader.eat("all") && reader.eat("distinct");
     if !reader.sign(")") {
-        args = reader.list(|reader| argument(reader, &mut by_name))?;
+        args = reader.list(|reader| argument(reader, &mut named, &mut variadic))?;
     }
-    let mut call = Call { distinct, by_name, ..Call::plain(name, false, args) };
+    let mut call = Call { distinct, named, variadic, ..Call::plain(name, false, args) };
     if reader.eat_all(&["order", "by"]) {
         add(&mut call, Role::Order, query::order(reader)?);
     }
@@ -313,11 +313,11 @@ fn plain_call(reader: &mut Reader<'_>, name: Name) -> Read<Call> {
     Ok(call)
 }
 
-fn argument(reader: &mut Reader<'_>, by_name: &mut bool) -> Read<Expr> {
-    reader.eat("variadic");
+fn argument(reader: &mut Reader<'_>, named: &mut Vec<String>, variadic: &mut bool) -> Read<Expr> {
+    *variadic |= reader.eat("variadic");
     if reader.sign_at(1, ":=") || reader.sign_at(1, "=>") {
-        *by_name = true;
-        reader.at += 2;
+        named.push(reader.label()?);
+        reader.at += 1;
     }
     expr(reader)
 }

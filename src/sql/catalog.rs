@@ -149,6 +149,15 @@ pub struct Function {
     /// The text of a function of the language `sql`: `prosrc`, or `pg_get_function_sqlbody` for one that was parsed when it was made.
     #[serde(default)]
     pub body: Option<String>,
+    /// What the last of its arguments are where they are not given (`pg_get_expr` of `proargdefaults`).
+    #[serde(default)]
+    pub defaults: Option<String>,
+    /// Names of the columns that its rows have; none if it gives no rows, or it is not known which.
+    #[serde(default)]
+    pub results: Vec<String>,
+    /// True if it gives one value that is no row.
+    #[serde(default)]
+    pub scalar: bool,
     /// True if a `SET` of its own goes with it (`proconfig`): names in its text may mean others than here.
     #[serde(default)]
     pub configured: bool,
@@ -184,6 +193,9 @@ pub struct Catalog {
     /// differ. A function that is not in it gives a single value.
     #[serde(default)]
     pub rows: HashMap<String, Vec<Vec<String>>>,
+    /// The search path that sessions begin with can name the temporary schema: then temporary relations need not come first.
+    #[serde(default)]
+    pub temporary_named: bool,
     by_name: HashMap<String, Vec<Oid>>,
 }
 

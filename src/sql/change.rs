@@ -2,8 +2,11 @@
 
 use super::facts::UnknownReason;
 use super::reader::{QUERY_LEVELS, Read, Reader};
-use super::tree::{Assignment, Change, Insert, Mass, Merge, Returning, When, With};
+use super::tree::{Assignment, Change, Expr, Insert, Mass, Merge, Returning, When, With};
 use super::{expr, query};
+
+/// What stands behind the name of a column of which a part is assigned.
+const PART: &str = "[]";
 
 /// A query or a change of data with its WITH.
 pub(super) fn change(reader: &mut Reader<'_>) -> Read<Change> {
@@ -51,37 +54,51 @@ fn returning(reader: &mut Reader<'_>) -> Read<Returning> {
 
 /// Assignments of SET.
 fn assignments(reader: &mut Reader<'_>) -> Read<Vec<Assignment>> {
-    reader.list(|reader| {
-        let mut columns = Vec::new();
-        if reader.eat_sign("(") {
-            columns = reader.list(assigned)?;
-            reader.need_sign(")")?;
-        } else {
-            columns.push(assigned(reader)?);
-        }
-        reader.need_sign("=")?;
-        Ok((columns, expr::expr(reader)?))
-    })
+    reader
+        .list(|reader| {
+            let (mut columns, mut places) = (Vec::new(), Vec::new());
+            if reader.eat_sign("(") {
+                columns = reader.list(|reader| assigned(reader, &mut places))?;
+                reader.need_sign(")")?;
+            } else {
+                columns.push(assigned(reader, &mut places)?);
+            }
+            reader.need_sign("=")?;
+            let value = expr::expr(reader)?;
+            // Where something is put can be read there too.
+            Ok(std::iter::once((columns, value)).chain(places.into_iter().map(in_part)).collect::<Vec<_>>())
+        })
+        .map(|lists| lists.into_iter().flatten().collect())
 }
 
-/// A column that is assigned, whole or in part; subscripts are only constants or simple expressions.
-fn assigned(reader: &mut Reader<'_>) -> Read<String> {
-    let name = reader.name()?;
+/// What decides the place in a column, as if it were stored there.
+fn in_part(place: Expr) -> Assignment {
+    (vec![PART.to_owned()], place)
+}
+
+/// A column that is assigned, and whatever decides the place in it. A part of a column is no column: it has a name that none has.
+fn assigned(reader: &mut Reader<'_>, places: &mut Vec<Expr>) -> Read<String> {
+    let mut name = reader.name()?;
+    let mut whole = true;
     loop {
         if reader.sign(".") {
             reader.at += 1;
             reader.label()?;
         } else if reader.eat_sign("[") {
             if !reader.sign(":") {
-                expr::expr(reader)?;
+                places.push(expr::expr(reader)?);
             }
             if reader.eat_sign(":") && !reader.sign("]") {
-                expr::expr(reader)?;
+                places.push(expr::expr(reader)?);
             }
             reader.need_sign("]")?;
         } else {
+            if !whole {
+                name.push_str(PART);
+            }
             return Ok(name);
         }
+        whole = false;
     }
 }
 
@@ -94,7 +111,9 @@ fn insert(reader: &mut Reader<'_>, with: With) -> Read<Insert> {
     }
     if reader.sign("(") && !reader.query_ahead() {
         reader.at += 1;
-        insert.columns = reader.list(assigned)?;
+        let mut places = Vec::new();
+        insert.columns = reader.list(|reader| assigned(reader, &mut places))?;
+        insert.conflict.append(&mut places);
         reader.need_sign(")")?;
     }
     if reader.eat("overriding") {
@@ -115,7 +134,7 @@ fn conflict(reader: &mut Reader<'_>, insert: &mut Insert) -> Read<()> {
     if reader.eat_all(&["on", "constraint"]) {
         reader.name()?;
     } else if reader.eat_sign("(") {
-        insert.conflict = reader.list(|reader| {
+        let keys = reader.list(|reader| {
             let key = expr::expr(reader)?;
             if reader.is_name_at(0) {
                 reader.qualified()?;
@@ -123,6 +142,7 @@ fn conflict(reader: &mut Reader<'_>, insert: &mut Insert) -> Read<()> {
             let _ = reader.eat("asc") || reader.eat("desc");
             Ok(key)
         })?;
+        insert.conflict.extend(keys);
         reader.need_sign(")")?;
         if reader.eat("where") {
             insert.conflict.push(expr::expr(reader)?);
@@ -205,8 +225,9 @@ fn when(reader: &mut Reader<'_>) -> Read<When> {
         reader.need("set")?;
         when.set = assignments(reader)?;
     } else if reader.eat("insert") {
+        let mut places = Vec::new();
         when.columns = if reader.eat_sign("(") {
-            let columns = reader.list(assigned)?;
+            let columns = reader.list(|reader| assigned(reader, &mut places))?;
             reader.need_sign(")")?;
             columns
         } else {
@@ -222,6 +243,7 @@ fn when(reader: &mut Reader<'_>) -> Read<When> {
             when.set = expr::exprs(reader)?.into_iter().map(|value| (Vec::new(), value)).collect();
             reader.need_sign(")")?;
         }
+        when.set.extend(places.into_iter().map(in_part));
     } else {
         reader.need("delete")?;
     }

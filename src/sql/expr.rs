@@ -180,7 +180,7 @@ fn any(reader: &mut Reader<'_>, left: Expr, sign: Sign) -> Read<Expr> {
     reader.at += 1;
     let right = match paren(reader)? {
         Paren::Query(query) => Expr::Query(query),
-        Paren::List(mut list) if list.len() == 1 => list.pop().unwrap_or(Expr::Parameter),
+        Paren::List(mut list) if list.len() == 1 => list.pop().unwrap_or(Expr::Parameter(0)),
         Paren::List(_) => return Err(UnknownReason::Syntax),
     };
     Ok(Expr::Any(Box::new((left, right)), sign, all))
@@ -424,7 +424,8 @@ fn primary(reader: &mut Reader<'_>) -> Read<Expr> {
         }
         Kind::Parameter => {
             reader.at += 1;
-            parts(reader, Expr::Parameter)
+            let number = token.raw(reader.text).get(1..).and_then(|number| number.parse().ok()).unwrap_or(0);
+            parts(reader, Expr::Parameter(number))
         }
         Kind::Mark if reader.sign("(") => {
             let inner = match paren(reader)? {

@@ -298,6 +298,8 @@ pub struct Facts {
     pub copy: Option<CopyFormat>,
     /// True for a CREATE TABLE of nothing but columns of types: it holds no code and takes nothing over.
     pub plain_table: bool,
+    /// True for a DO whose code only says something: constants and RAISE.
+    pub plain_code: bool,
 }
 
 impl Facts {
@@ -328,6 +330,7 @@ impl Facts {
             stores: Vec::new(),
             copy: None,
             plain_table: false,
+            plain_code: false,
         }
     }
 }

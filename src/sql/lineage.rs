@@ -68,8 +68,9 @@ pub struct Step {
     /// A function of `pg_catalog` by its name alone, another with its schema, an operator by its sign, a cast as `::type`, or a keyword
     /// (`case`, `row`, `field`).
     pub function: String,
-    /// A constant argument that decides what shows: the field of `date_trunc`, `extract` and `date_part`, the length of `left` and
-    /// `right`, the format of `to_char`.
+    /// What else the call was given, since that can decide what shows; none if the value was all. One constant behind the value stands
+    /// as it is (the length of `left`, the format of `to_char`), as does the field of `date_trunc`, `extract` and `date_part`; others
+    /// each in quotes, with `_` for a value that is not the first. `*` where it is not all constants.
     pub argument: Option<String>,
 }
 
@@ -80,6 +81,9 @@ pub enum Untraced {
     /// A name that stands for no column known.
     #[error("it names a column that is not known")]
     Name,
+    /// A name of no column among columns that are all known: the server refuses the statement.
+    #[error("it names a column that does not exist")]
+    Absent,
     /// Columns of something whose columns are not known (a function, a relation the catalog lacks).
     #[error("it comes from something whose columns are not known")]
     Columns,

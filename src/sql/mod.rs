@@ -16,6 +16,7 @@ mod lineage;
 mod moves;
 mod names;
 mod notify;
+mod plpgsql;
 mod query;
 mod reader;
 mod restrict;
@@ -34,6 +35,12 @@ pub use facts::{Analysis, Facts, FunctionName, RelationName, Setting, Shift, Unk
 pub use lineage::{Asked, JsonStep, Lineage, ResultColumn, SOURCES_MAX, Source, Step, Stored, Untraced, Use, Way};
 pub use notify::{Notification, Said, notifications};
 pub use trace::{expression, view_columns};
+
+/// Functions whose result is made of more than their arguments.
+#[cfg(test)]
+pub(crate) fn readers() -> &'static [&'static str] {
+    &trace::READERS
+}
 
 /// The facts of every statement of a text, in order.
 ///

@@ -17,6 +17,9 @@ const SIGNS: [&str; 93] = [
     "@&", "==", "|||", "@=", "=@", "@<", ">@", "*-", "-*", "like", "ilike", "similar", "~~~",
 ];
 
+/// Functions of `pg_catalog` that an extension has as well, doing the same.
+const DOUBLES: [(&str, &str); 1] = [("gen_random_uuid", "pgcrypto")];
+
 /// A relation by its name's parts.
 pub(super) fn relation(setting: &Setting<'_>, made: &[String], name: &[String]) -> RelationName {
     relation_in(setting.catalog, made, name)
@@ -55,6 +58,11 @@ pub(super) fn function(catalog: &Catalog, name: &[String]) -> FunctionName {
         return FunctionName { schema: Some(schema), name, builtin, readable: false };
     }
     let mut schemas: Vec<&str> = known.iter().map(|function| function.schema.as_str()).collect();
+    if internal
+        && known.iter().all(|function| DOUBLES.iter().any(|(own, of)| *own == name && function.extension.as_deref() == Some(*of)))
+    {
+        schemas.clear();
+    }
     if internal {
         schemas.push(PG_CATALOG);
     }

@@ -192,6 +192,11 @@ impl<'t> Reader<'t> {
         self.tokens.get(self.at + ahead)
     }
 
+    /// True if one token is left.
+    pub(super) fn is_last(&self) -> bool {
+        self.at + 1 == self.tokens.len()
+    }
+
     /// True if nothing is left.
     pub(super) fn done(&self) -> bool {
         self.at >= self.tokens.len()

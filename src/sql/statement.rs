@@ -7,7 +7,7 @@ use super::query;
 use super::reader::{Read, Reader};
 use super::trace::{self, Traced};
 use super::walk::Walk;
-use super::{change, definition, expr};
+use super::{change, definition, expr, plpgsql};
 
 /// What earlier statements of the same text did.
 pub(super) struct Course<'a> {
@@ -28,8 +28,9 @@ pub(super) struct Course<'a> {
 impl<'a> Course<'a> {
     /// Before the first statement.
     pub(super) fn new(setting: &'a Setting<'a>) -> Self {
-        let made = setting.temporary.iter().cloned().collect();
-        Self { setting, made, moved: false, prepared: Vec::new(), cursors: Vec::new(), reading: false }
+        let moved = setting.catalog.temporary_named;
+        let made = if moved { Vec::new() } else { setting.temporary.iter().cloned().collect() };
+        Self { setting, made, moved, prepared: Vec::new(), cursors: Vec::new(), reading: false }
     }
 
     /// The facts of the next statement.
@@ -138,7 +139,7 @@ fn utility(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Fac
         "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => {
             Ok(transaction(course, reader, word))
         }
-        "do" => Ok(with_shift(rest_of(reader, Verb::Do), Shift::Anything)),
+        "do" => Ok(code(course, reader)),
         "call" => call(course, reader),
         "lock" => lock(course, reader),
         "vacuum" | "analyze" | "analyse" | "cluster" | "reindex" => maintenance(course, reader, word),
@@ -148,6 +149,13 @@ fn utility(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Fac
         "checkpoint" => Ok(rest_of(reader, Verb::Checkpoint)),
         _ => Err(UnknownReason::Syntax),
     }
+}
+
+/// DO: code that only says something changes nothing.
+fn code(course: &Course<'_>, reader: &mut Reader<'_>) -> Facts {
+    let plain_code = plpgsql::is_plain(reader, course.setting.catalog);
+    let facts = Facts { plain_code, ..rest_of(reader, Verb::Do) };
+    if plain_code { facts } else { with_shift(facts, Shift::Anything) }
 }
 
 /// Facts of which only the verb matters.
@@ -325,10 +333,12 @@ fn explain(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     }
     let inner = explained(course, reader)?;
     if analyze {
+        let selects = inner.verb == Verb::Select && inner.verbs.iter().all(|verb| *verb == Verb::Select);
+        let columns = plan(course, &inner).filter(|_| selects);
         let mut facts = inner;
         facts.verb = Verb::ExplainAnalyze;
         facts.verbs.insert(Verb::ExplainAnalyze);
-        facts.columns = None;
+        facts.columns = columns;
         facts.shifts.retain(|shift| !matches!(shift, Shift::Cursor(..)));
         return Ok(facts);
     }
@@ -342,7 +352,7 @@ fn explain(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
 }
 
 /// The one column of a plan: the text's own words and what the planner works out of them, which is what functions give that are
-/// called while it plans.
+/// called while it plans. Where a query is run too, it also tells how many rows came by, which the questions of the text decide.
 fn plan(course: &Course<'_>, inner: &Facts) -> Option<Vec<ResultColumn>> {
     let calls = |oid: &u32| course.setting.catalog.relations.get(oid).is_none_or(|known| known.calls_unknown);
     let doubted = |name: &RelationName| name.oids.is_empty() || name.oids.iter().any(calls);
@@ -508,8 +518,9 @@ fn settings(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Fa
         let name = reader.label()?;
         walk.set_by_name(&name);
     }
+    let back = (reader.is("none") || reader.is("default")) && reader.is_last();
     skip(reader);
-    let role = walk.verbs.contains(&Verb::SetRole) && word == "set";
+    let role = walk.verbs.contains(&Verb::SetRole) && word == "set" && !back;
     walk.verbs.clear();
     Ok(walk.facts(if role { Verb::SetRole } else { Verb::Set }))
 }

@@ -109,7 +109,22 @@ pub(super) fn catalog() -> Catalog {
     text("clinical", "forget", &["pid"], "DELETE FROM billing.claims WHERE patient_id = pid; SELECT 1");
     text("clinical", "twice", &["x"], "RETURN clinical.years(x, now()) * 2");
     text("clinical", "loop", &["x"], "SELECT clinical.loop(x)");
+    text("clinical", "swapped", &["pid"], "SELECT ssn AS b, 'x' AS a FROM clinical.patients WHERE id = pid");
+    text("clinical", "since", &["x", "y", "z"], "SELECT $1 || $3");
+    text("clinical", "second", &["a", "b"], "SELECT $2");
     text("clinical", "sly", &["x"], "SELECT scratch.wipe(x)");
+    let mut gives = |name: &str, scalar: bool, results: &[&str], defaults: Option<&str>| {
+        let all = catalog.functions.get_mut(name).into_iter().flatten().filter(|known| known.schema == "clinical");
+        all.for_each(|known| {
+            known.results = results.iter().map(|name| (*name).to_owned()).collect();
+            (known.scalar, known.defaults) = (scalar, defaults.map(str::to_owned));
+        });
+    };
+    gives("years", true, &[], Some("'2020-01-01'::date"));
+    gives("label", true, &[], None);
+    gives("swapped", false, &["a", "b"], None);
+    gives("since", true, &[], Some("scratch.wipe(1), 3"));
+    gives("age_years", true, &[], Some("clinical.whisper()"));
     let pair = |schema: &str, name: &str| (schema.to_owned(), name.to_owned());
     catalog.operators.insert("||".to_owned(), vec![pair("public", "hs_concat")]);
     catalog.operators.insert("###".to_owned(), vec![pair("scratch", "wipe")]);

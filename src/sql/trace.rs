@@ -3,6 +3,7 @@
 //! Every expression gives a value: the columns it is made of, each with what became of it first. Names are resolved as the server
 //! resolves them. What is not followed says so; nothing is left out in silence. Work and depth are bounded.
 
+mod aside;
 mod asks;
 mod body;
 mod cast;
@@ -23,14 +24,17 @@ mod scope;
 mod table;
 mod value;
 
-pub(super) use body::{BODIES_NESTED_MAX, bodies};
+pub(super) use body::{BODIES_NESTED_MAX, bodies, defaults};
 pub(super) use entry::{Traced, changed, condition, copied, values};
 pub use entry::{expression, view_columns};
+#[cfg(test)]
+pub(super) use functions::READERS;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use self::asks::Asks;
+use self::body::Arguments;
 use self::queries::Known;
 use self::scope::Level;
 use self::value::{Column, Shared, Value};
@@ -56,7 +60,7 @@ struct Tracer<'a> {
     levels: Vec<Level<'a>>,
     ctes: Vec<Known<'a>>,
     /// Arguments of the function whose body is followed.
-    arguments: Option<Shared>,
+    arguments: Option<Arguments>,
     /// Names of the columns of scalar queries, by their place.
     scalars: HashMap<*const Query, Rc<str>>,
     clean: Shared,

@@ -84,8 +84,10 @@ pub(super) struct Call {
     pub(super) roles: Vec<Role>,
     /// DISTINCT.
     pub(super) distinct: bool,
-    /// True if arguments are given by name.
-    pub(super) by_name: bool,
+    /// Names of the last of them, where arguments are given by name.
+    pub(super) named: Vec<String>,
+    /// True if the last of them is an array of arguments (VARIADIC).
+    pub(super) variadic: bool,
     /// The word of the grammar that decides: the field of `extract`, the side of `trim`, what `json` gives back.
     pub(super) keyword: Option<String>,
     /// Names of the columns of XMLTABLE and JSON_TABLE.
@@ -96,7 +98,18 @@ impl Call {
     /// A call of nothing but arguments.
     pub(super) fn plain(name: Name, syntax: bool, args: Vec<Expr>) -> Self {
         let (proper, none) = (args.len(), Vec::new());
-        Self { name, syntax, args, proper, roles: none, distinct: false, by_name: false, keyword: None, columns: Vec::new() }
+        Self {
+            name,
+            syntax,
+            args,
+            proper,
+            roles: none,
+            distinct: false,
+            named: Vec::new(),
+            variadic: false,
+            keyword: None,
+            columns: Vec::new(),
+        }
     }
 
     /// The arguments behind those proper, each with what it is for.
@@ -110,8 +123,8 @@ impl Call {
 pub(super) enum Expr {
     /// A constant.
     Value(Value),
-    /// `$1`, or DEFAULT.
-    Parameter,
+    /// `$1`, or DEFAULT, which is 0.
+    Parameter(usize),
     /// A column, or a whole row by its alias.
     Column(Name),
     /// `*` or `a.*`.

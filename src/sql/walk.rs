@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::catalog::{Catalog, Oid, RelationKind};
+use super::catalog::{Catalog, Function, Oid, RelationKind};
 use super::facts::{Facts, FunctionName, RelationName, Setting, Shift, Verb, Where};
 use super::moves::{self, Carried};
 use super::names;
@@ -47,6 +47,7 @@ pub(super) struct Walk<'a> {
     /// Functions whose texts are being read, and those that have been.
     inside: Vec<FunctionName>,
     followed: BTreeSet<FunctionName>,
+    defaulted: BTreeSet<FunctionName>,
 }
 
 impl<'a> Walk<'a> {
@@ -69,6 +70,7 @@ impl<'a> Walk<'a> {
             views: HashSet::new(),
             inside: Vec::new(),
             followed: BTreeSet::new(),
+            defaulted: BTreeSet::new(),
         }
     }
 
@@ -144,6 +146,7 @@ impl<'a> Walk<'a> {
     pub(super) fn calls(&mut self, functions: Vec<FunctionName>) {
         for mut function in functions {
             function.readable = self.follow(&function);
+            self.defaults(&function);
             if function.readable {
                 self.functions.insert(function);
                 continue;
@@ -177,6 +180,28 @@ impl<'a> Walk<'a> {
         true
     }
 
+    /// Counts what the defaults of a function's arguments call.
+    fn defaults(&mut self, function: &FunctionName) {
+        let known = self.setting.catalog.functions.get(&function.name).map(Vec::as_slice).unwrap_or_default();
+        let meant = |known: &&Function| function.schema.as_ref().is_none_or(|schema| *schema == known.schema);
+        if function.builtin || !known.iter().any(|known| known.defaults.is_some()) || self.defaulted.contains(function) {
+            return;
+        }
+        self.defaulted.insert(function.clone());
+        for known in known.iter().filter(meant) {
+            let Some(list) = trace::defaults(known) else {
+                self.functions.insert(FunctionName { schema: None, readable: false, ..function.clone() });
+                self.anything();
+                continue;
+            };
+            let mut inner = Walk::new(self.setting, self.made);
+            (inner.inside, inner.followed) = (std::mem::take(&mut self.inside), std::mem::take(&mut self.followed));
+            inner.defaulted = std::mem::take(&mut self.defaulted);
+            inner.exprs(&list);
+            self.absorb(inner);
+        }
+    }
+
     /// Takes over what another walk has collected.
     fn absorb(&mut self, mut inner: Walk<'_>) {
         inner.verbs.remove(&Verb::Select);
@@ -190,6 +215,7 @@ impl<'a> Walk<'a> {
         self.rewrites.append(&mut inner.rewrites);
         self.cursors.append(&mut inner.cursors);
         (self.inside, self.followed) = (inner.inside, inner.followed);
+        self.defaulted.append(&mut inner.defaulted);
         inner.shifts.into_iter().for_each(|shift| self.shift(shift));
     }
 
@@ -310,7 +336,7 @@ impl<'a> Walk<'a> {
     /// One expression.
     pub(super) fn expr(&mut self, expr: &'a Expr) {
         match expr {
-            Expr::Value(_) | Expr::Parameter | Expr::Column(_) | Expr::Star(_) => {}
+            Expr::Value(_) | Expr::Parameter(_) | Expr::Column(_) | Expr::Star(_) => {}
             Expr::Call(call) => self.call(call),
             Expr::Chain(signs, args) => {
                 signs.iter().for_each(|sign| self.operator(sign.schema.as_deref(), &sign.sign));

@@ -120,7 +120,27 @@ pub(super) fn announced_code(page: &Page<'_>, index: usize) -> Option<Found> {
     let measured = next.sense.is(Sense::UNIT) && next.start <= code.end + 1 || page.byte(code.end) == b'%';
     let year = !code.has_letters() && code.digits == 4 && matches!(code.text.get(..2), Some(b"19" | b"20"));
     let mixed = code.text.iter().all(|byte| is_word(*byte) || *byte == b'-' || *byte == b'_' || *byte == b'.' || *byte == b'/');
-    (code.digits >= least && !measured && !year && mixed).then(|| code.found(class))
+    let index = index + last.unwrap_or_default();
+    (code.digits >= least && !measured && !year && mixed)
+        .then(|| Found::new(class, code.start, spaced(page, index).unwrap_or(code.end).max(code.end)))
+}
+
+/// `W1234 56789`: where a number behind a blank ends that belongs to a code.
+fn spaced(page: &Page<'_>, index: usize) -> Option<usize> {
+    let next = page.token(index + 1);
+    let apart = page.gap(index) == Some(b" ") && next.is_number() && (3..=8).contains(&next.len());
+    let after = page.byte(next.end);
+    let goes_on = matches!(after, b'/' | b'%') || is_word(after) || after == b'.' && is_word(page.byte(next.end + 1));
+    let measured = page.token(index + 2).sense.is(Sense::UNIT | Sense::STREET) || page.is_capital(index + 2) && next.len() < 5;
+    (apart && !goes_on && !measured).then_some(next.end)
+}
+
+/// `gave ID 123-456-789`: a long code behind the bare word.
+pub(super) fn identity(page: &Page<'_>, index: usize) -> Option<Found> {
+    let word = index.checked_sub(1).filter(|before| page.is(*before, b"id"))?;
+    let near = matches!(page.gap(word), Some(b" " | b": " | b":" | b"# " | b" #" | b"#"));
+    let code = Code::around(page, index);
+    (near && code.digits > DIGITS_ALONE).then(|| code.found(Class::Account))
 }
 
 /// A code that begins with letters, behind a word that announces it, found from its letters: `account AB-x`. The number

@@ -7,6 +7,8 @@ use super::page::Page;
 
 /// Years that a date of four digits may have.
 const YEARS: std::ops::RangeInclusive<u32> = 1850..=2150;
+/// Longest time glued to a date, in bytes.
+const CLOCK_BYTES_MAX: usize = 24;
 /// Ages that make a person identifiable (45 CFR 164.514(b)(2)(i)(C)).
 const AGES: std::ops::RangeInclusive<u32> = 90..=125;
 
@@ -46,7 +48,7 @@ pub(super) fn numeric(page: &Page<'_>, index: usize) -> Option<Found> {
         return None;
     }
     if whole && let Some(year) = three_parts(one, two, three, joint) {
-        return Some(Found { year, ..Found::new(Class::Date, start, page.token(index + 2).end) });
+        return Some(Found { year, ..Found::new(Class::Date, start, clock(page, index + 2)) });
     }
     let end = page.token(index + 1).end;
     match (joint, one, two) {
@@ -61,6 +63,18 @@ pub(super) fn numeric(page: &Page<'_>, index: usize) -> Option<Found> {
         }
         _ => bare(page, index),
     }
+}
+
+/// Where a date ends that has a time glued to it: `2024-05-17T08:30:00Z`.
+fn clock(page: &Page<'_>, last: usize) -> usize {
+    let end = page.token(last).end;
+    if !page.is(last + 1, b"t") || page.gap(last) != Some(b"") {
+        return end;
+    }
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'.' | b'+' | b'-');
+    let long = (end..end + CLOCK_BYTES_MAX).take_while(|at| part(page.byte(*at))).count();
+    let trailing = (0..long).take_while(|back| !page.byte(end + long - 1 - back).is_ascii_alphanumeric()).count();
+    end + long - trailing
 }
 
 /// The year of three numbers that are a date; `None` if they are none.
@@ -120,7 +134,6 @@ fn bare(page: &Page<'_>, index: usize) -> Option<Found> {
 
 /// A date around the name of a month: `May 17, 1984`, `17th of May`, `17-MAY-84`, `May 1984`.
 pub(super) fn written(page: &Page<'_>, index: usize) -> Option<Found> {
-    let month = page.token(index);
     let before = day_before(page, index);
     let (after, last) = day_after(page, index, before.is_some());
     let (year, end) = year_after(page, last, after || before.is_some());
@@ -128,8 +141,20 @@ pub(super) fn written(page: &Page<'_>, index: usize) -> Option<Found> {
     if before.is_none() && !after && year.is_none() {
         return None;
     }
-    let start = before.map_or(month.start, |index| page.token(index).start);
+    let start = page.token(opening(page, before.unwrap_or(index))).start;
     Some(Found { year: year.filter(|year| *year > 99), ..Found::new(Class::Date, start, end) })
+}
+
+/// Where a written date begins: with the day of the week.
+fn opening(page: &Page<'_>, first: usize) -> usize {
+    let Some(before) = first.checked_sub(1) else { return first };
+    let week = page.token(before).sense.is(Sense::WEEKDAY) && matches!(page.gap(before), Some(b", " | b" " | b". "));
+    if week { before } else { first }
+}
+
+/// `of`, as in `17th of May`, in other languages too.
+fn is_of(page: &Page<'_>, index: usize) -> bool {
+    page.is(index, b"of") || page.is(index, b"de") || page.is(index, b"del")
 }
 
 fn close(gap: Option<&[u8]>) -> bool {
@@ -142,7 +167,7 @@ fn day_before(page: &Page<'_>, month: usize) -> Option<usize> {
     if !close(page.gap(index)) && page.gap(index)? != b"" {
         return None;
     }
-    if page.is(index, b"of") {
+    if is_of(page, index) {
         index = index.checked_sub(1)?;
     }
     if page.is_ordinal(index) {
@@ -150,7 +175,8 @@ fn day_before(page: &Page<'_>, month: usize) -> Option<usize> {
     }
     let day = page.token(index);
     let joined = page.gap(index).is_some_and(|gap| gap.is_empty()) || close(page.gap(index));
-    let stop = page.gap(index).is_some_and(|gap| gap.starts_with(b". ") || gap.starts_with(b", "));
+    let german = !page.token(month).sense.is(Sense::COMMON) && page.gap(index) == Some(b". ");
+    let stop = !german && page.gap(index).is_some_and(|gap| gap.starts_with(b". ") || gap.starts_with(b", "));
     let decimal = page.byte_before(day.start) == b'.' || page.byte_before(day.start) == b'/';
     (day.is_number() && day.len() <= 2 && is_day(value(page, index)) && joined && !stop && !decimal).then_some(index)
 }
@@ -175,7 +201,7 @@ fn day_after(page: &Page<'_>, month: usize, has_day: bool) -> (bool, usize) {
 /// The year behind, and its token; of two digits only where there is a day.
 fn year_after(page: &Page<'_>, last: usize, has_day: bool) -> (Option<u32>, Option<usize>) {
     let mut index = last + 1;
-    if page.is(index, b"of") {
+    if is_of(page, index) {
         index += 1;
     }
     let (token, year) = (page.token(index), value(page, index));
@@ -195,7 +221,8 @@ pub(super) fn age(page: &Page<'_>, index: usize) -> Option<Found> {
     }
     let near = page.gap(index).is_some_and(|gap| matches!(gap, b"" | b" " | b"-"));
     let years = page.token(index + 1).sense.is(Sense::YEARS);
-    let old = page.is(index + 2, b"old") || page.is(index + 2, b"o") || page.is(index + 1, b"yo");
+    let of_age = page.is(index + 2, b"of") && page.is(index + 3, b"age");
+    let old = of_age || page.is(index + 2, b"old") || page.is(index + 2, b"o") || page.is(index + 1, b"yo");
     let told = announced(page, index) == Some(Class::Age) && page.gap(index).is_none_or(|gap| !gap.starts_with(b"/"));
     let sex = page.is(index + 1, b"f") || page.is(index + 1, b"m");
     let sex = sex && page.gap(index).is_some_and(<[u8]>::is_empty);

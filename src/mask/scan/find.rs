@@ -2,7 +2,7 @@
 
 use super::lexicon::Sense;
 use super::page::Page;
-use super::{Class, Dictionary, Scan, code, date, name, net, number, place};
+use super::{Class, Dictionary, Scan, code, date, name, net, number, place, segment};
 
 /// Words looked back over from a number for what announces it.
 const ANNOUNCED_TOKENS: usize = 6;
@@ -28,6 +28,10 @@ impl Found {
 /// What the words in front of a number say it is: the nearest that announces something, not beyond another number of the same
 /// kind or the end of a paragraph.
 pub(super) fn announced(page: &Page<'_>, index: usize) -> Option<Class> {
+    page.told(index, || announcing(page, index))
+}
+
+fn announcing(page: &Page<'_>, index: usize) -> Option<Class> {
     let start = page.token(index).start;
     let mut qualified = false;
     for back in (index.saturating_sub(ANNOUNCED_TOKENS)..index).rev() {
@@ -44,11 +48,11 @@ pub(super) fn announced(page: &Page<'_>, index: usize) -> Option<Class> {
             return None;
         }
         qualified |= gap.iter().any(|byte| matches!(byte, b'#' | b':' | b'='));
-        if let Some(class) = token.sense.announces {
+        if let Some(class) = serial(page, back).or(token.sense.announces) {
             // `Chart 1234567`: right behind, and long.
             let right = back + 1 == index && gap == b" " && (6..=8).contains(&page.token(index).len());
             let strong = !token.sense.is(Sense::WEAK) || qualified || right;
-            if strong && is_meant(page, back) {
+            if strong && is_meant(page, back) || serial(page, back).is_some() {
                 return Some(class);
             }
         }
@@ -58,6 +62,12 @@ pub(super) fn announced(page: &Page<'_>, index: usize) -> Option<Class> {
         }
     }
     None
+}
+
+/// `S/N`.
+fn serial(page: &Page<'_>, index: usize) -> Option<Class> {
+    let is = page.is(index, b"n") && page.gap_before(index) == Some(b"/") && page.is(index.wrapping_sub(1), b"s");
+    is.then_some(Class::Device)
 }
 
 /// False for words that announce something only beside certain others: `social worker`.
@@ -75,9 +85,17 @@ fn is_meant(page: &Page<'_>, index: usize) -> bool {
 /// Everything that identifies in a text, in order, without overlaps.
 pub(super) fn find(page: &Page<'_>, scan: &Scan, drawn: Option<&Dictionary>) -> Vec<Found> {
     let mut found = Vec::new();
+    let mut free = 0;
     for mark in &page.marks {
-        found.extend(net::around(page, *mark));
+        // A sign within an address begins no other.
+        if *mark >= free
+            && let Some(hit) = net::around(page, *mark)
+        {
+            free = hit.end;
+            found.push(hit);
+        }
     }
+    segment::find(page, &mut found);
     // A number that belongs to one identifier begins no other.
     let mut free = 0;
     for (index, token) in page.tokens.iter().enumerate() {
@@ -88,8 +106,17 @@ pub(super) fn find(page: &Page<'_>, scan: &Scan, drawn: Option<&Dictionary>) -> 
                 free = hit.end;
                 found.push(hit);
             }
-        } else if token.sense != Sense::default() {
-            let hit = worded(page, index).filter(|hit| hit.end > free);
+        } else if token.sense == Sense::default() {
+            if token.len() > 5
+                && token.end + 1 < page.text.len()
+                && let Some(hit) = place::strasse(page, index)
+            {
+                free = hit.end;
+                found.push(hit);
+            }
+        } else {
+            let inside = token.start < free && token.sense.is(Sense::DOMAIN);
+            let hit = (!inside).then(|| worded(page, index)).flatten().filter(|hit| hit.end > free);
             if let Some(hit) = hit {
                 free = hit.end;
                 found.push(hit);
@@ -113,6 +140,7 @@ fn numeric(page: &Page<'_>, index: usize) -> Option<Found> {
         .or_else(|| number::find(page, index))
         .or_else(|| code::announced_code(page, index))
         .or_else(|| place::street(page, index))
+        .or_else(|| code::identity(page, index))
 }
 
 fn worded(page: &Page<'_>, index: usize) -> Option<Found> {
@@ -125,6 +153,15 @@ fn worded(page: &Page<'_>, index: usize) -> Option<Found> {
     }
     if page.is(index, b"box") {
         return place::post_box(page, index);
+    }
+    if sense.is(Sense::CALLE) {
+        return place::calle(page, index);
+    }
+    if page.is(index, b"www") {
+        return net::www(page, index);
+    }
+    if sense.is(Sense::FLAT) {
+        return place::flat_first(page, index);
     }
     code::lettered(page, index)
 }

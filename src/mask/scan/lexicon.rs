@@ -77,6 +77,16 @@ roles! {
     YEARS = "years" = 18;
     /// What persons do in notes.
     ACTS = "acts" = 19;
+    /// What stands behind the names of those who treat.
+    CREDENTIAL = "credential" = 20;
+    /// Often in front of the names of those who treat.
+    BY = "by" = 21;
+    /// The first word of a street's name in other languages.
+    CALLE = "calle" = 22;
+    /// In front of numbers of programs.
+    PROGRAM = "program" = 23;
+    /// The day of a week.
+    WEEKDAY = "weekday" = 24;
 }
 
 impl Sense {

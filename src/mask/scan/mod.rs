@@ -17,6 +17,8 @@ mod page;
 mod pattern;
 mod place;
 mod rewrite;
+mod segment;
+mod stranger;
 
 use std::sync::{Arc, PoisonError, RwLock};
 

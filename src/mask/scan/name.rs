@@ -4,10 +4,13 @@ use super::dictionary::IDEOGRAPHS_MAX;
 use super::find::Found;
 use super::lexicon::Sense;
 use super::page::{Page, Token, hash};
+use super::stranger::{self, is_irish, is_strange};
 use super::{Class, Dictionary};
 
 /// Letters below which a word of a dictionary is taken for a name only with reason.
 const SHORT_LETTERS: usize = 3;
+/// Letters of what stands behind the names of those who treat, if no list has it.
+const DEGREE_LETTERS: usize = 2;
 /// Most words of a name that follow one that is known.
 const NEIGHBOURS_MAX: usize = 3;
 /// Most bytes of a word that is looked into for names written without blanks.
@@ -38,6 +41,9 @@ pub(super) fn find(page: &Page<'_>, drawn: Drawn<'_>, found: &mut Vec<Found>) {
         if token.sense.is(Sense::TITLE | Sense::PERSON) {
             announced(page, index, &mut weights);
         }
+        if token.len() <= DEGREE_LETTERS || token.sense.is(Sense::CREDENTIAL | Sense::BY) {
+            weights.extend(stranger::beside(page, index).into_iter().map(|word| (word, Weight::Yes)));
+        }
         if token.len() <= WHOLE_BYTES_MAX && page.byte(token.start) >= 128 {
             ideographs(page, token, drawn, found);
         }
@@ -50,12 +56,12 @@ pub(super) fn find(page: &Page<'_>, drawn: Drawn<'_>, found: &mut Vec<Found>) {
 }
 
 fn weigh(page: &Page<'_>, index: usize, token: &Token, word: u64, drawn: Drawn<'_>) -> Weight {
-    let ordinary = token.sense.is(Sense::COMMON) || token.sense.month > 0;
+    let ordinary = token.sense.is(Sense::COMMON);
     let known = drawn.iter().flatten().any(|names| names.has(word));
     if !known {
         return if token.len() > SHORT_LETTERS { pieces(page, token, drawn) } else { Weight::No };
     }
-    if is_eponym(page, index) {
+    if is_eponym(page, index) || is_facility(page, index) {
         return Weight::No;
     }
     let short = token.len() < SHORT_LETTERS;
@@ -106,6 +112,14 @@ fn is_eponym(page: &Page<'_>, index: usize) -> bool {
         .checked_sub(1)
         .is_some_and(|before| [b"a".as_slice(), b"an", b"indwelling"].iter().any(|word| page.is(before, word)));
     finding(next) || second && !page.token(index).sense.is(Sense::GIVEN) || article
+}
+
+/// `St. Mary Hospital`.
+fn is_facility(page: &Page<'_>, index: usize) -> bool {
+    let saint = |at: usize| [b"st".as_slice(), b"saint", b"mount", b"mt"].iter().any(|word| page.is(at, word));
+    let house = |at: usize| [b"hospital".as_slice(), b"clinic", b"medical", b"center"].iter().any(|word| page.is(at, word));
+    let next = if page.is(index + 1, b"s") { index + 2 } else { index + 1 };
+    index.checked_sub(1).is_some_and(saint) && house(next) && page.is_capital(next)
 }
 
 /// An ordinary word that is written as a name: a capital within a sentence.
@@ -267,14 +281,6 @@ fn titled(page: &Page<'_>, index: usize) -> bool {
     spaced && sense.is(Sense::TITLE | Sense::PERSON) && page.is_capital(index)
 }
 
-/// An unknown word with a capital that is no ordinary one.
-fn is_strange(page: &Page<'_>, index: usize) -> bool {
-    let token = page.token(index);
-    let plain = token.sense == Sense::default() || token.sense.is(Sense::GIVEN | Sense::EPONYM) && !token.sense.is(Sense::COMMON);
-    let lower = page.word(index).get(1..).is_some_and(|rest| rest.iter().any(u8::is_ascii_lowercase));
-    token.is_word() && token.len() > 2 && page.is_capital(index) && plain && lower
-}
-
 /// Takes in what stands in front of a name: `J.`, `O'`, `de la`, a given name that many have.
 fn before(page: &Page<'_>, index: usize, names: &mut Vec<usize>) {
     let mut right = index;
@@ -287,13 +293,15 @@ fn before(page: &Page<'_>, index: usize, names: &mut Vec<usize>) {
         let gap = page.gap(left).unwrap_or_default();
         let token = page.token(left);
         let capital = page.is_capital(left);
-        let initial = token.len() == 1 && capital && matches!(gap, b" " | b". " | b"." | b"'");
+        let initial = token.len() == 1 && (capital && matches!(gap, b" " | b". " | b".") || gap == b"'");
         let given = token.sense.is(Sense::GIVEN) && !token.sense.is(Sense::COMMON) && capital && gap == b" ";
         let particle = token.sense.is(Sense::PARTICLE)
             && gap == b" "
             && page.is_capital(index)
             && (capital || !token.sense.is(Sense::COMMON));
-        if !token.is_word() || !(initial || given || particle) {
+        // `Smiht, Jane`: what stands before the comma is the other part of the name, however it is written.
+        let misspelt = gap == b", " && right == index && is_strange(page, left);
+        if !token.is_word() || !(initial || given || particle || misspelt) {
             return;
         }
         names.push(left);
@@ -317,14 +325,29 @@ fn behind(page: &Page<'_>, index: usize, names: &mut Vec<usize>) {
             && (gap != b". " || page.token(last).len() == 1)
             && page.is_capital(index)
             && !page.is_upper(index);
-        let particle =
-            token.sense.is(Sense::PARTICLE) && gap == b" " && !token.sense.is(Sense::COMMON) && is_strange(page, next + 1);
-        if !initial && !strange && !particle {
+        let particle = token.sense.is(Sense::PARTICLE)
+            && gap == b" "
+            && (!token.sense.is(Sense::COMMON) || page.is_capital(next))
+            && is_strange(page, next + 1);
+        let last_name = gap == b" " && is_irish(page, next) || gap == b"'" && is_irish(page, last);
+        let middle = is_middle(page, next) && names.iter().rev().take(2).any(|name| name + 1 == last);
+        if !initial && !strange && !particle && !last_name && !middle {
             break;
         }
         names.push(next);
         last = next;
     }
+}
+
+/// `Roe, Jane K`: a last initial, that may not be an ordinary word.
+fn is_middle(page: &Page<'_>, index: usize) -> bool {
+    let letter = page.token(index);
+    letter.is_word()
+        && letter.len() == 1
+        && page.is_capital(index)
+        && page.gap_before(index) == Some(b" ")
+        && (page.gap(index) != Some(b" ") || !matches!(page.byte(letter.start), b'A' | b'I'))
+        && !matches!(page.byte(letter.end), b'-' | b'+' | b'/')
 }
 
 /// Names that follow each other become one.

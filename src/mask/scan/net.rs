@@ -78,8 +78,11 @@ fn trimmed(page: &Page<'_>, start: usize, mut end: usize) -> usize {
 
 fn url(page: &Page<'_>, mark: usize) -> Option<Found> {
     let start = left(page, mark, 16, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-'));
+    if start == mark {
+        return None;
+    }
     let end = trimmed(page, mark, right(page, mark, URL_BYTES_MAX, in_url));
-    (start < mark && end > mark + 3).then(|| Found::new(Class::Url, start, end))
+    (end > mark + 3).then(|| Found::new(Class::Url, start, end))
 }
 
 /// A host without `http://`, seen from its last label: `portal.clinic.org/p/1`.
@@ -94,6 +97,16 @@ pub(super) fn bare(page: &Page<'_>, index: usize) -> Option<Found> {
     let path = matches!(next, b'/' | b':' | b'?' | b'#') && in_url(page.byte(label.end + 1));
     let end = if path { trimmed(page, label.end, right(page, label.end, URL_BYTES_MAX, in_url)) } else { label.end };
     Some(Found::new(Class::Url, start, end))
+}
+
+/// `www.clinic.co.uk/p/1`, seen from `www`.
+pub(super) fn www(page: &Page<'_>, index: usize) -> Option<Found> {
+    let first = page.token(index);
+    if page.byte(first.end) != b'.' || is_word(page.byte_before(first.start)) {
+        return None;
+    }
+    let end = trimmed(page, first.end, right(page, first.end, URL_BYTES_MAX, in_url));
+    (end > first.end + 2).then(|| Found::new(Class::Url, first.start, end))
 }
 
 /// `2001:db8::1`, `00:1a:2b:3c:4d:5e`.

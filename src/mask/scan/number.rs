@@ -3,10 +3,11 @@
 use super::Class;
 use super::check;
 use super::find::{Found, announced};
+use super::lexicon::Sense;
 use super::page::Page;
 
 /// Most groups of digits that are read as one number.
-const GROUPS_MAX: usize = 12;
+const GROUPS_MAX: usize = 10;
 /// Most digits of one number.
 const DIGITS_MAX: usize = 24;
 /// Longest sign between groups, in bytes.
@@ -16,6 +17,8 @@ const LONG_DIGITS: usize = 11;
 /// Digits of a telephone number, with its country code (E.164), and without.
 const PHONE_DIGITS_MAX: usize = 15;
 const PHONE_DIGITS_MIN: usize = 7;
+/// Fewest digits of a single group that identify.
+const ALONE_DIGITS_MIN: usize = 4;
 /// Digits of a payment card (ISO/IEC 7812-1).
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 /// Longest extension, in digits.
@@ -116,6 +119,10 @@ fn joint(gap: &[u8]) -> Option<u8> {
 
 /// The identifier that begins with this number.
 pub(super) fn find(page: &Page<'_>, index: usize) -> Option<Found> {
+    let alone = page.gap(index).and_then(joint).is_none() || !page.token(index + 1).is_number();
+    if alone && page.token(index).len() < ALONE_DIGITS_MIN {
+        return None;
+    }
     let number = Number::read(page, index);
     let announced = announced(page, index);
     ip(&number)
@@ -135,7 +142,11 @@ fn ip(number: &Number<'_>) -> Option<Found> {
         let octet = std::str::from_utf8(number.page.word(number.first + index)).ok();
         octet.and_then(|octet| octet.parse::<u16>().ok()).is_some_and(|octet| octet < 256)
     };
-    (dotted && number.joint(3) != b'.' && (0..4).all(small)).then(|| number.found(Class::Ip, 4))
+    let before = number.page.before(number.first);
+    let earlier = number.first.checked_sub(2).map_or_else(Default::default, |index| number.page.token(index));
+    let program = before.sense.is(Sense::PROGRAM) || earlier.sense.is(Sense::PROGRAM) && before.is_word();
+    let program = program && number.page.word(number.first).len() < 3;
+    (dotted && !program && number.joint(3) != b'.' && (0..4).all(small)).then(|| number.found(Class::Ip, 4))
 }
 
 fn social(number: &Number<'_>, announced: Option<Class>) -> Option<Found> {
@@ -194,7 +205,9 @@ fn international(number: &Number<'_>) -> Option<Found> {
     let plus = number.page.byte_before(start) == b'+'
         || number.page.byte_before(start) == b'(' && number.page.byte(start.wrapping_sub(2)) == b'+';
     let zeros = number.digits.starts_with(&[0, 0]) && number.lengths.len() > 1;
-    if !plus && !zeros {
+    let dialled = number.first_length() == 3 && number.digits.starts_with(&[0, 1, 1]) && number.lengths.len() > 2;
+    let pairs = number.first_digit() == 0 && number.is(&[2, 2, 2, 2, 2]);
+    if !plus && !zeros && !dialled && !pairs || number.page.before(number.first).sense.is(Sense::HARMLESS) {
         return None;
     }
     let mut sum = 0;
@@ -215,6 +228,9 @@ fn provider(number: &Number<'_>, announced: Option<Class>) -> Option<Found> {
 }
 
 fn phone(number: &Number<'_>, announced: Option<Class>) -> Option<Found> {
+    if number.page.before(number.first).sense.is(Sense::HARMLESS) {
+        return None;
+    }
     let told = announced.filter(|class| matches!(class, Class::Phone | Class::Fax));
     let class = told.unwrap_or(Class::Phone);
     let area = |at: usize| number.digits.get(at).is_some_and(|digit| *digit > 1);
@@ -231,14 +247,15 @@ fn phone(number: &Number<'_>, announced: Option<Class>) -> Option<Found> {
         () if told.is_some() => told_groups(number)?,
         () => return None,
     };
-    let dates = number.joints.iter().take(groups - 1).any(|joint| *joint == b'/');
+    let area_apart = number.has(&[3, 3, 4]) && number.joint(0) == b'/' && number.joint(1) != b'/';
+    let dates = number.joints.iter().take(groups - 1).any(|joint| *joint == b'/') && !area_apart;
     (!dates || told.is_some()).then(|| extended(number, number.found(class, groups)))
 }
 
 /// `555-0123`.
 fn local(number: &Number<'_>, told: bool) -> bool {
     let next = number.page.token(number.first + 2);
-    let measured = next.sense.is(super::lexicon::Sense::UNIT);
+    let measured = next.sense.is(Sense::UNIT);
     let after = number.page.byte(number.page.token(number.first + 1).end);
     told || number.first_digit() > 1 && number.joint(0) == b'-' && !measured && !matches!(after, b'%' | b'/')
 }
@@ -255,7 +272,7 @@ fn told_groups(number: &Number<'_>) -> Option<usize> {
         digits += length;
         groups = index + 1;
     }
-    let short = groups == 1 && number.page.token(number.first + 1).sense.is(super::lexicon::Sense::UNIT);
+    let short = groups == 1 && number.page.token(number.first + 1).sense.is(Sense::UNIT);
     (digits >= PHONE_DIGITS_MIN && !short).then_some(groups)
 }
 
@@ -290,7 +307,7 @@ fn zip(number: &Number<'_>, announced: Option<Class>) -> Option<Found> {
     let page = number.page;
     let before = page.before(number.first);
     let upper = number.first.checked_sub(1).is_some_and(|before| page.is_upper(before));
-    let state = before.sense.is(super::lexicon::Sense::STATE) && upper;
+    let state = before.sense.is(Sense::STATE) && upper;
     let near = page.gap_before(number.first).is_some_and(|gap| matches!(gap, b" " | b", " | b"  " | b". " | b"-"));
     let long = number.has(&[5, 4]) && number.joint(0) == b'-';
     let told = announced == Some(Class::Zip) || state && near;

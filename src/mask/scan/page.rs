@@ -1,7 +1,9 @@
 //! A text cut into words and numbers.
 
+use std::cell::Cell;
 use std::ops::Range;
 
+use super::Class;
 use super::lexicon::{self, Sense};
 
 const LETTER: u8 = 1;
@@ -88,11 +90,18 @@ pub(super) struct Page<'a> {
     pub(super) tokens: Vec<Token>,
     /// Where `@` and `:` stand.
     pub(super) marks: Vec<usize>,
+    /// The last number of which it was asked what announces it, and the answer.
+    told: Cell<(usize, Option<Class>)>,
 }
 
 impl<'a> Page<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        let mut page = Self { text, tokens: Vec::with_capacity(text.len() / TOKEN_BYTES + 1), marks: Vec::new() };
+        let mut page = Self {
+            text,
+            tokens: Vec::with_capacity(text.len() / TOKEN_BYTES + 1),
+            marks: Vec::new(),
+            told: Cell::new((usize::MAX, None)),
+        };
         let mut bytes = text.iter().copied().enumerate().peekable();
         while let Some((start, first)) = bytes.next() {
             match class(first) {
@@ -116,6 +125,17 @@ impl<'a> Page<'a> {
             }
         }
         page
+    }
+
+    /// What announces the number at `index`, worked out once for all who ask one after the other.
+    pub(super) fn told(&self, index: usize, work: impl FnOnce() -> Option<Class>) -> Option<Class> {
+        let (last, class) = self.told.get();
+        if last == index {
+            return class;
+        }
+        let class = work();
+        self.told.set((index, class));
+        class
     }
 
     /// The token of this number, an empty one if there is none.

@@ -164,3 +164,19 @@ fn parts_are_clear_under_or_whole() {
     assert!(matches!(below.part(&steps("a b")), Part::Under(Strategy::Json(_))));
     assert_eq!(below.part(&steps("?")), Part::Whole);
 }
+
+#[test]
+fn texts_of_a_document_are_looked_into_where_a_path_says() {
+    let scan = crate::mask::scan::Scan { names: ["Quux"].into_iter().collect(), ..Default::default() };
+    let scan = Strategy::Scan(std::sync::Arc::new(scan));
+    let document = br#"{"note":"saw Quux, SSN 123-45-6789","plan":{"next":["rest","call 212-555-0147"]}}"#;
+    let text = |paths: &[&str]| {
+        let rules: Vec<(&str, Strategy)> = paths.iter().map(|path| (*path, scan.clone())).collect();
+        String::from_utf8(rewrite(document, &mask_of(&rules)).unwrap()).unwrap()
+    };
+    let wanted = r#"{"note":"saw [name], SSN [ssn]","plan":{"next":["rest","call [phone]"]}}"#;
+    assert_eq!(text(&["$..note", "$..next[*]"]), wanted);
+    // What is no text is replaced whole.
+    let wanted = r#"{"note":"saw [name], SSN [ssn]","plan":"[redacted]"}"#;
+    assert_eq!(text(&["$.*"]), wanted);
+}

@@ -35,7 +35,12 @@ fn rules() -> Vec<ColumnRule> {
         ColumnRule::of("c.patients.ssn", Strategy::KeepLast(4)),
         ColumnRule { predicates: Predicates::Allow, ..ColumnRule::of("c.patients.phone", Strategy::Redact) },
         ColumnRule {
-            reveal: vec![reveal("avg", None), reveal("date_trunc", Some("year"))],
+            reveal: vec![
+                reveal("avg", None),
+                reveal("date_trunc", Some("year")),
+                reveal("round", Some("*")),
+                reveal("f", Some("a")),
+            ],
             ..ColumnRule::of("c.patients.birth_date", Strategy::Year)
         },
         ColumnRule { predicates: Predicates::Deny, ..ColumnRule::of("c.patients.contact", Strategy::Redact) },
@@ -84,6 +89,17 @@ fn cases() -> Vec<(&'static str, Lineage, &'static str)> {
         ("computed", of(&[(PATIENTS, 2, through("upper", None))]), "derived"),
         ("revealed", of(&[(PATIENTS, 4, through("avg", None))]), "clear"),
         ("revealed with its argument", of(&[(PATIENTS, 4, year())]), "clear"),
+        ("given more than is revealed", of(&[(PATIENTS, 4, through("avg", Some("2")))]), "derived"),
+        ("given something not known", of(&[(PATIENTS, 4, through("avg", Some("*")))]), "derived"),
+        (
+            "revealed whatever it is given",
+            of(&[(PATIENTS, 4, through("round", Some("2"))), (PATIENTS, 4, through("round", None))]),
+            "clear",
+        ),
+        ("exactly its argument", of(&[(PATIENTS, 4, through("f", Some("a")))]), "clear"),
+        ("its argument in another case", of(&[(PATIENTS, 4, through("f", Some("A")))]), "derived"),
+        ("without its argument", of(&[(PATIENTS, 4, through("f", None))]), "derived"),
+        ("something in its argument's place", of(&[(PATIENTS, 4, through("f", Some("*")))]), "derived"),
         ("with another argument", of(&[(PATIENTS, 4, through("date_trunc", Some("day")))]), "derived"),
         ("with an argument not known", of(&[(PATIENTS, 4, through("date_trunc", None))]), "derived"),
         ("revealed and kept", of(&[(PATIENTS, 4, year()), (PATIENTS, 4, Way::Kept)]), "year"),

@@ -104,6 +104,23 @@ fn what_was_put_off_to_the_end_of_a_transaction_quotes_nothing() {
 }
 
 #[test]
+fn a_block_of_code_says_what_it_says_and_other_code_quotes_nothing() {
+    let block = "S=ERROR|C=P0099|M=stop here|H=try later|W=PL/pgSQL function inline_code_block line 1 at RAISE|R=exec_stmt_raise";
+    let notice = "S=NOTICE|C=00000|M=rows loaded: 12|W=PL/pgSQL-Funktion inline_code_block Zeile 1 bei RAISE";
+    for (is_notice, raw) in [(false, block), (true, notice)] {
+        assert_eq!(shown(&frame(passed(&report(is_notice, raw), Exposure::Saying))), raw);
+        assert_ne!(shown(&frame(passed(&report(is_notice, raw), Exposure::Guarded))), raw);
+    }
+    for raw in [
+        "S=ERROR|C=P0001|M=989-75-2466|W=PL/pgSQL function s.t() line 3 at RAISE",
+        "S=ERROR|C=P0001|M=989-75-2466|W=PL/pgSQL function inline_code_block() line 3 at RAISE",
+        "S=ERROR|C=P0001|M=989-75-2466|W=PL/pgSQL function t() line 3 at RAISE\nPL/pgSQL function inline_code_block line 1 at RAISE",
+    ] {
+        assert_eq!(shown(&frame(passed(&report(false, raw), Exposure::Saying))), "S=ERROR|C=P0001|M=raise exception", "{raw}");
+    }
+}
+
+#[test]
 fn code_of_the_schema_quotes_nothing() {
     for (notice, raw, want) in [
         (true, "S=NOTICE|C=00000|M=989-75-2466|W=PL/pgSQL function t()", "S=NOTICE|C=00000|M=notice from the database withheld"),

@@ -208,3 +208,62 @@ fn equal_questions_are_counted() {
     assert_eq!(decide_with(facts.clone()).questions, ["clinical.patients.ssn"]);
     assert!(decide(&policy(""), facts).questions.is_empty());
 }
+
+#[test]
+fn what_is_revealed_is_bound_to_what_stands_beside_the_value() {
+    let told = |entry: &str| {
+        let rule = format!("[[mask]]\ncolumns = [\"a.b.c\"]\nwith = \"redact\"\nreveal = [\"{entry}\"]\n");
+        let policy = policy(&rule);
+        let step = policy.masks[0].reveal[0].clone();
+        (step.function, step.argument)
+    };
+    for (entry, function, argument) in [
+        ("avg", "avg", None),
+        ("avg()", "avg", None),
+        ("left('3')", "left", Some("3")),
+        ("left(3)", "left", Some("3")),
+        ("to_char('YYYY, MM')", "to_char", Some("YYYY, MM")),
+        ("s.f('it''s')", "s.f", Some("it's")),
+        ("s.f('it''s', 2)", "s.f", Some("'it''s', '2'")),
+        ("power(2, _)", "power", Some("'2', _")),
+        ("round(*)", "round", Some("*")),
+    ] {
+        assert_eq!(told(entry), (function.to_owned(), argument.map(str::to_owned)), "{entry}");
+    }
+    for wrong in ["('x')", "f('x", "f('x)", "f(1,)"] {
+        let answers = with_answers(&format!("[[mask]]\ncolumns = [\"a.b.c\"]\nwith = \"redact\"\nreveal = [\"{wrong}\"]\n"));
+        assert!(answers.iter().any(|answer| answer.contains("names no function")), "{wrong}: {answers:?}");
+    }
+}
+
+#[test]
+fn blocks_that_only_say_something_are_run() {
+    let plain = Facts { plain_code: true, ..Facts::of(Verb::Do) };
+    assert_eq!(decide_with(plain.clone()).outcome, Outcome::Forward);
+    assert_eq!(decide_with(Facts::of(Verb::Do)).outcome, Outcome::Block);
+    let rule = policy("[[rule]]\nname = \"no-code\"\nwhen = { verb = [\"do\"] }\nthen = \"block\"\n");
+    assert_eq!(decide_all(&rule, vec![plain], &["agents"], &masks()).outcome, Outcome::Block);
+}
+
+/// Functions that read what nobody masks: settings, the build, the text of the statement itself.
+const HARMLESS: [&str; 5] =
+    ["current_query", "pg_config", "pg_get_multixact_members", "pg_get_shmem_allocations", "pg_stat_get_subscription"];
+
+#[test]
+fn what_reads_more_than_its_arguments_is_refused() {
+    let call = |schema: Option<&str>, name: &str, builtin: bool| {
+        let schema = schema.map(str::to_owned);
+        let function = FunctionName { schema, name: name.to_owned(), builtin, readable: false };
+        decide_with(Facts { functions: vec![function], ..Facts::of(Verb::Select) })
+    };
+    for name in crate::sql::readers() {
+        let allowed = HARMLESS.contains(name);
+        assert_eq!(call(Some("pg_catalog"), name, true).outcome == Outcome::Forward, allowed, "{name}");
+        assert!(call(Some("public"), name, false).touches_masked || !allowed, "{name} of somebody else's");
+        assert!(call(None, name, false).touches_masked || !allowed, "{name} of somebody's");
+    }
+    for name in super::super::carriers::names().filter(|name| !name.contains('.')) {
+        let name = name.replace('*', "x");
+        assert_eq!(call(Some("pg_catalog"), &name, true).outcome, Outcome::Block, "{name}");
+    }
+}

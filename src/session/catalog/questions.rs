@@ -34,9 +34,12 @@ pub(super) const OPERATORS: &str = "select o.oprname, n.nspname, p.proname from 
 /// Functions that are not the server's own; `BODY` stands for their text.
 pub(super) const FUNCTIONS: &str = "select n.nspname, p.proname, l.lanname, p.provolatile, e.extname, \
     p.pronargs, pg_catalog.array_to_json(p.proargnames), pg_catalog.array_to_json(p.proargmodes), \
-    p.proconfig is not null, p.prokind in ('a', 'w'), case when l.lanname = 'sql' then BODY end \
+    p.proconfig is not null, p.prokind in ('a', 'w'), case when l.lanname = 'sql' then BODY end, \
+    pg_catalog.pg_get_expr(p.proargdefaults, 0), t.typtype in ('b', 'e', 'r', 'm'), \
+    (select pg_catalog.json_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a \
+      where a.attrelid = t.typrelid and t.typtype = 'c' and a.attnum > 0 and not a.attisdropped) \
     from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace \
-    join pg_catalog.pg_language l on l.oid = p.prolang \
+    join pg_catalog.pg_language l on l.oid = p.prolang join pg_catalog.pg_type t on t.oid = p.prorettype \
     left join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass and d.objid = p.oid \
       and d.deptype = 'e' and d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
     left join pg_catalog.pg_extension e on e.oid = d.refobjid where p.oid >= 16384";
@@ -60,6 +63,12 @@ pub(super) const CONVERSIONS: &str = "with made as (select p.oid, n.nspname, p.p
     union select t.typname, m.nspname, m.proname from pg_catalog.pg_constraint k join pg_catalog.pg_type t on t.oid = k.contypid \
       join pg_catalog.pg_depend d on d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass and d.objid = k.oid \
         and d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass join made m on m.oid = d.refobjid";
+
+/// True if the search path that sessions begin with can name the temporary schema: then it does not come first.
+pub(super) const TEMPORARY_NAMED: &str = "select pg_catalog.bool_or(path ~* 'pg_temp') from ( \
+    select c as path from pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c where c ~* '^search_path=' \
+    union all select g.reset_val from pg_catalog.pg_settings g where g.name = 'search_path') known";
+
 /// A number that differs when the definition of anything above has changed.
 pub(super) const FINGERPRINT: &str = "select pg_catalog.md5(pg_catalog.concat( \
     (select pg_catalog.concat(pg_catalog.count(*), ' ', pg_catalog.sum(pg_catalog.hashint8(c.xmin::text::int8 * 31 + c.oid::int8))) \
@@ -74,5 +83,7 @@ pub(super) const FINGERPRINT: &str = "select pg_catalog.md5(pg_catalog.concat( \
       from pg_catalog.pg_attrdef d), '/', \
     (select pg_catalog.concat(pg_catalog.count(*), ' ', pg_catalog.sum(pg_catalog.hashint8(i.inhrelid::int8 * 31 + i.inhparent::int8))) \
       from pg_catalog.pg_inherits i), '/', \
+    (select pg_catalog.concat(pg_catalog.count(*), ' ', pg_catalog.sum(pg_catalog.hashint8(s.xmin::text::int8 * 31 + s.setrole::int8))) \
+      from pg_catalog.pg_db_role_setting s), '/', \
     (select pg_catalog.concat(pg_catalog.count(*), ' ', pg_catalog.sum(pg_catalog.hashint8(n.xmin::text::int8 * 31 + n.oid::int8))) \
       from pg_catalog.pg_namespace n where n.nspname !~ '^pg_(temp|toast_temp)')))";

@@ -183,7 +183,7 @@ pub(in super::super) fn any(expr: &Expr, test: &mut dyn FnMut(&Expr) -> bool) ->
     }
     match expr {
         Expr::Value(_)
-        | Expr::Parameter
+        | Expr::Parameter(_)
         | Expr::Column(_)
         | Expr::Star(_)
         | Expr::Query(_)

@@ -105,6 +105,107 @@ fn chained(count: usize) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Texts of about `bytes` bytes, of shapes that lineage has to do with.
+fn long(bytes: usize) -> Vec<(&'static str, String)> {
+    let times = |part: &str| part.repeat(bytes / part.len());
+    let parts = |part: &dyn Fn(usize) -> String| {
+        let mut text = String::new();
+        let mut at = 0;
+        while text.len() < bytes {
+            text.push_str(&part(at));
+            at += 1;
+        }
+        text
+    };
+    vec![
+        ("in list", format!("select ssn from clinical.patients where mrn in ('a'{})", times(",'bcd'"))),
+        ("in list of columns", format!("select ssn in (mrn{}) from clinical.patients", times(",zip"))),
+        ("and chain", format!("select ssn from clinical.patients where true{}", times(" and ssn = 'a'"))),
+        ("or of likes", format!("select ssn from clinical.patients where false{}", times(" or last_name like 'a%'"))),
+        ("columns", format!("select ssn{} from clinical.patients", times(",ssn"))),
+        ("computed columns", format!("select ssn{} from clinical.patients", times(",left(ssn,3)||zip"))),
+        ("concatenation", format!("select ''{} from clinical.patients", times("||ssn"))),
+        ("joins", format!("select 1 from clinical.codes{}", times(" join clinical.codes on true"))),
+        (
+            "named joins",
+            format!(
+                "select 1 from clinical.codes a{}",
+                parts(&|at| format!(" join clinical.codes b{at} on b{at}.code = a.code"))
+            ),
+        ),
+        (
+            "using joins",
+            format!("select 1 from clinical.codes a{}", parts(&|at| format!(" join clinical.codes b{at} using (code)"))),
+        ),
+        ("stars of joins", format!("select * from clinical.patients a{}", parts(&|at| format!(", clinical.patients b{at}")))),
+        ("commas with names", format!("select ssn from clinical.patients a{}", parts(&|at| format!(", clinical.codes b{at}")))),
+        (
+            "ctes",
+            format!(
+                "with a as (select ssn as s from clinical.patients){} select 1",
+                parts(&|at| format!(", b{at} as (select s from a)"))
+            ),
+        ),
+        (
+            "chained ctes",
+            format!(
+                "with b0 as (select ssn as s from clinical.patients){} select 1",
+                parts(&|at| format!(", b{} as (select s from b{at})", at + 1))
+            ),
+        ),
+        (
+            "wide ctes",
+            format!(
+                "with a as (select * from clinical.patients){} select 1",
+                parts(&|at| format!(", b{at} as (select * from a)"))
+            ),
+        ),
+        ("unions", format!("select ssn from clinical.patients{}", times(" union select ssn from clinical.patients"))),
+        ("unions of stars", format!("select * from clinical.patients{}", times(" union all select * from clinical.patients"))),
+        (
+            "subqueries",
+            format!(
+                "select 1{} from clinical.patients p",
+                times(",(select max(q.ssn) from clinical.patients q where q.id = p.id)")
+            ),
+        ),
+        ("values", format!("insert into audit.access_log (action) values ('a'){}", times(",('bulk')"))),
+        ("case", format!("select case{} end from clinical.patients", times(" when ssn = 'a' then last_name"))),
+        ("array", format!("select array[ssn{}] from clinical.patients", times(",last_name"))),
+        ("json build", format!("select jsonb_build_object('a', 1{}) from clinical.patients", times(",'a',ssn"))),
+        ("coalesce", format!("select coalesce(ssn{}) from clinical.patients", times(",last_name"))),
+        ("set", format!("update clinical.patients set ssn = ssn{}", times(", ssn = ssn"))),
+        ("calls", format!("select 1{} from clinical.patients", times(",clinical.years(birth_date,now())"))),
+        ("group by", format!("select 1 from clinical.patients group by ssn{}", times(",zip"))),
+        ("order by", format!("select ssn from clinical.patients order by ssn{}", times(",zip"))),
+        ("windows", format!("select 1{} from clinical.patients", times(",sum(id) over (partition by ssn order by zip)"))),
+        ("casts", format!("select ssn{} from clinical.patients", times("::text"))),
+        ("long constants", format!("select ssn{} from clinical.patients", times(&format!(",ssn='{}'", "x".repeat(900))))),
+        ("statements", times("select ssn from clinical.patients;")),
+    ]
+}
+
+/// Ten times the text may take this many times as long: what is linear takes ten.
+const STEEP: u32 = 70;
+
+#[test]
+fn long_texts_take_time_by_their_length() {
+    let mut slow = Vec::new();
+    let sizes = if cfg!(debug_assertions) { [4_000, 40_000] } else { [100_000, 1_000_000] };
+    let [short, full] = sizes.map(long);
+    for ((name, short), (_, full)) in short.into_iter().zip(full) {
+        let (_, before) = small(short);
+        let (_, wait) = small(full);
+        if std::env::var("LINEAGE_TIMES").is_ok() {
+            println!("{name}: {before:?} {wait:?}");
+        }
+        if wait > WAIT_MAX || wait > Duration::from_millis(50) && wait > before * STEEP {
+            slow.push(format!("{name}: {before:?}, then {wait:?}"));
+        }
+    }
+    assert!(slow.is_empty(), "{}", slow.join("\n"));
+}
+
 #[test]
 fn no_depth_or_length_overflows_a_stack() {
     for depth in [10, 60, 84, 100, 127, 255, 5_000] {

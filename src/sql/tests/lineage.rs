@@ -100,7 +100,30 @@ fn texts_of_functions_count_as_the_statements_own() {
     assert_eq!((label.reads[0].name.as_str(), label.shifts.len()), ("patients", 0));
     assert_eq!(read(&facts("select clinical.sly(3)")), [true, false]);
     assert_eq!(read(&facts("select clinical.loop(3)")), [false, true]);
-    assert_eq!(read(&facts("select clinical.age_years(now())")), [false, false]);
+    assert_eq!(read(&facts("select clinical.age_years(now())")), [false, false, false], "with what its default calls");
+}
+
+#[test]
+fn whatever_a_value_is_made_of_the_statement_calls() {
+    let catalog = catalog();
+    let fixture = include_str!("../../../fixtures/sql/lineage.txt");
+    let statements =
+        fixture.split("\n\n").map(|block| block.lines().filter(|line| !line.starts_with([' ', '#'])).collect::<String>());
+    let mut named = 0;
+    for facts in statements.flat_map(|text| analyzed(&catalog, &text)) {
+        let columns = facts.columns.iter().flatten().map(|column| &column.lineage);
+        let all =
+            columns.chain(facts.asks.iter().map(|asked| &asked.of)).chain(facts.stores.iter().map(|stored| &stored.lineage));
+        for function in all.flat_map(|lineage| &lineage.functions) {
+            assert!(facts.functions.contains(function), "{function:?}");
+            named += 1;
+        }
+    }
+    assert!(named > 20);
+    let notation = analyzed(&catalog, "copy clinical.codes from stdin where codes.sly is null").pop().expect("a statement");
+    assert!(notation.functions.iter().any(|function| function.name == "wipe" && !function.readable));
+    let own = analyzed(&catalog, "select p.row_to_json from clinical.patients p").pop().expect("a statement");
+    assert!(own.functions.iter().any(|function| function.name == "row_to_json" && function.builtin));
 }
 
 #[test]
@@ -115,6 +138,26 @@ fn views_and_generated_columns() {
     assert_eq!(view_columns("SELECT 1; SELECT 2", &catalog), None);
     let patients = catalog.qualified("clinical", "patients").expect("a table").oid;
     let full = expression(patients, "((first_name || ' '::text) || last_name)", &catalog);
-    assert_eq!(lineage(&catalog, &full), "patients.first_name~|| patients.last_name~||");
+    assert_eq!(lineage(&catalog, &full), "patients.first_name~||( ) patients.last_name~||(*)");
     assert!(expression(patients, "nonsense (", &catalog).untraced.is_some());
+}
+
+#[test]
+fn copy_leaves_out_what_a_table_computes() {
+    let mut catalog = catalog();
+    let patients = catalog.qualified("clinical", "patients").expect("a table").oid;
+    let columns = |catalog: &Catalog, text: &str| {
+        let facts = analyzed(catalog, text).pop().expect("a statement");
+        facts.columns.expect("columns").into_iter().map(|column| column.name).collect::<Vec<_>>()
+    };
+    let all = columns(&catalog, "copy clinical.patients to stdout");
+    let relation = catalog.relations.get_mut(&patients).expect("a table");
+    relation.columns[2].lineage = Some(Lineage::column(patients, 1));
+    let (id, computed) = (relation.columns[0].name.clone(), relation.columns[2].name.clone());
+    let without: Vec<String> = all.iter().filter(|name| **name != computed).cloned().collect();
+    assert_eq!(columns(&catalog, "copy clinical.patients to stdout"), without);
+    assert_eq!(columns(&catalog, "table clinical.patients"), all);
+    assert_eq!(columns(&catalog, &format!("copy clinical.patients ({id}, {computed}) to stdout")), [id, computed]);
+    catalog.relations.get_mut(&patients).expect("a table").kind = RelationKind::MaterializedView;
+    assert_eq!(columns(&catalog, "copy clinical.patients to stdout"), all);
 }

@@ -427,3 +427,47 @@ fn queries_in_odd_places_are_read() {
     }
     assert!(one("create temp table v as select 1 nonsense nonsense").unknown.is_some());
 }
+
+#[test]
+fn blocks_of_code_that_only_say_something() {
+    for (text, plain) in [
+        ("do $$ begin raise exception 'stop here' using hint = 'try later', errcode = 'P0099'; end $$", true),
+        ("do $$ begin raise notice 'rows loaded: %', 12; raise warning 'slow'; end $$", true),
+        ("do language plpgsql 'begin raise info E''%\\n'', -1.5; return; end;'", true),
+        ("do $x$ begin null; begin raise division_by_zero; end; end $x$ language \"plpgsql\"", true),
+        (
+            "do $$ declare a int := 1; b constant text default 'x'; c boolean; begin a := 2; c = true; raise log '% %', a, b; end $$",
+            true,
+        ),
+        (
+            "do $$ begin if true then raise sqlstate '22012'; elsif null then null; else raise using message = 'x'; end if; end $$",
+            true,
+        ),
+        ("do $$ begin raise notice '%', (select ssn from clinical.patients limit 1); end $$", false),
+        ("do $$ begin raise notice '%', now(); end $$", false),
+        ("do $$ begin raise notice '%', 'a' || 'b'; end $$", false),
+        ("do $$ begin raise notice '%', 'a'::secret; end $$", false),
+        ("do $$ begin raise notice '%', x; end $$", false),
+        ("do $$ begin begin a := 1; end; end $$", false),
+        ("do $$ declare a clinical.patients.ssn%type; begin end $$", false),
+        ("do $$ declare a checked := 'x'; begin end $$", false),
+        ("do $$ begin perform 1; end $$", false),
+        ("do $$ begin select 1; end $$", false),
+        ("do $$ begin delete from billing.claims; end $$", false),
+        ("do $$ begin execute 'x'; end $$", false),
+        ("do $$ begin raise notice 'x'; exception when others then null; end $$", false),
+        ("do $$ begin loop null; end loop; end $$", false),
+        ("do $$ begin raise notice 'x'; end; delete from a $$", false),
+        ("do language sql 'begin null; end'", false),
+        ("do 'begin null; end' language plperl", false),
+        ("do $$ begin null; end", false),
+    ] {
+        let facts = one(text);
+        assert_eq!(facts.plain_code, plain, "{text}");
+        if facts.unknown.is_none() {
+            assert_eq!((facts.verb, facts.shifts.is_empty()), (Verb::Do, plain), "{text}");
+        }
+    }
+    let deep = |depth: usize| format!("do $$ {} null; {} $$", "begin ".repeat(depth), "end; ".repeat(depth));
+    assert!(one(&deep(20)).plain_code && !one(&deep(10_000)).plain_code);
+}

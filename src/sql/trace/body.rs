@@ -10,7 +10,7 @@ use crate::sql::facts::FunctionName;
 use crate::sql::lex;
 use crate::sql::lineage::Untraced;
 use crate::sql::reader::Reader;
-use crate::sql::tree::{Arm, Change, Query, Select};
+use crate::sql::tree::{Arm, Change, Expr, Query, Select};
 use crate::sql::{change, expr, text};
 
 /// Most bytes of a function's text.
@@ -26,6 +26,33 @@ pub(in crate::sql) struct Body<'c> {
     pub(in crate::sql) function: &'c Function,
     /// Its statements in order.
     pub(in crate::sql) changes: Vec<Change>,
+    /// What its last arguments are where they are not given.
+    defaults: Vec<Expr>,
+}
+
+/// What a function is called with.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'g> {
+    /// The values.
+    pub(super) args: &'g [Shared],
+    /// The arguments as written, where that is known.
+    pub(super) written: &'g [Expr],
+    /// Names of the last of them.
+    pub(super) named: &'g [String],
+}
+
+/// What the parameters of a function's text stand for.
+pub(super) struct Arguments {
+    each: Vec<Shared>,
+    all: Shared,
+}
+
+/// What the last arguments of a function are where they are not given; none if it cannot be read.
+pub(in crate::sql) fn defaults(function: &Function) -> Option<Vec<Expr>> {
+    let Some(text) = &function.defaults else { return Some(Vec::new()) };
+    let tokens = lex::tokens(text).ok().filter(|_| text.len() <= BYTES_MAX)?;
+    let mut reader = Reader::new(text, &tokens);
+    reader.list(expr::expr).ok().filter(|_| reader.done())
 }
 
 /// The functions of a name with their statements; none unless all of them can be read.
@@ -56,7 +83,8 @@ fn body(function: &Function) -> Option<Body<'_>> {
     }
     let statements = text::split(source, inner).ok()?;
     let changes = statements.into_iter().map(|tokens| statement(source, tokens)).collect::<Option<Vec<_>>>()?;
-    (!changes.is_empty()).then_some(Body { function, changes })
+    let defaults = defaults(function)?;
+    (!changes.is_empty()).then_some(Body { function, changes, defaults })
 }
 
 fn statement(source: &str, tokens: &[lex::Token]) -> Option<Change> {
@@ -76,7 +104,7 @@ fn statement(source: &str, tokens: &[lex::Token]) -> Option<Change> {
 
 impl Tracer<'_> {
     /// What functions of a name give, followed through their texts; none if those cannot be read.
-    pub(super) fn bodies(&mut self, name: &FunctionName, args: &[Shared]) -> Option<Output> {
+    pub(super) fn bodies(&mut self, name: &FunctionName, given: Given<'_>) -> Option<Output> {
         let key = (name.schema.clone()?, name.name.clone());
         if self.inside.len() >= BODIES_NESTED_MAX || self.inside.contains(&key) {
             return None;
@@ -87,7 +115,7 @@ impl Tracer<'_> {
         self.inside.push(key);
         let mut whole: Option<Output> = None;
         for body in &all {
-            let output = self.body(body, args);
+            let output = self.body(body, given);
             whole = Some(match whole {
                 None => output,
                 Some(before) => joined(before, output),
@@ -97,23 +125,14 @@ impl Tracer<'_> {
         whole
     }
 
-    fn body(&mut self, body: &Body<'_>, args: &[Shared]) -> Output {
+    fn body(&mut self, body: &Body<'_>, given: Given<'_>) -> Output {
         if !self.deeper() {
             return Err(Untraced::Bound);
         }
+        let arguments = self.arguments_of(body, given);
         let mut inner = Tracer::new(self.catalog, self.made);
-        let mut all = Sum::new();
-        args.iter().for_each(|arg| {
-            all.add(arg);
-        });
-        let arguments = Rc::new(all.kept());
-        let named = body.function.arguments.iter().enumerate().filter(|(_, name)| !name.is_empty());
-        let variadic = args.len() > body.function.arguments.len();
-        let of = |at: usize| {
-            let clean = inner.clean.clone();
-            if variadic { arguments.clone() } else { args.get(at).cloned().unwrap_or(clean) }
-        };
-        let columns = named.map(|(at, name)| Column { name: name.as_str().into(), value: of(at) }).collect();
+        let names = body.function.arguments.iter().zip(&arguments.each).filter(|(name, _)| !name.is_empty());
+        let columns = names.map(|(name, value)| Column { name: name.as_str().into(), value: value.clone() }).collect();
         let item = Item::named(Some(&body.function.name), Columns::Made(Rc::new(columns)));
         inner.levels.push(Level { items: vec![item] });
         inner.arguments = Some(arguments);
@@ -125,6 +144,60 @@ impl Tracer<'_> {
         inner.lend_back(self);
         self.shallower();
         output
+    }
+
+    /// What each parameter of a function stands for; where that is not known, all that was given.
+    fn arguments_of(&mut self, body: &Body<'_>, given: Given<'_>) -> Arguments {
+        let wanted = &body.function.arguments;
+        let first = given.args.len().saturating_sub(given.named.len());
+        let defaults = self.constants(&body.defaults);
+        let mut all = Sum::new();
+        given.args.iter().chain(&defaults).for_each(|arg| {
+            all.add(arg);
+        });
+        let all = Rc::new(all.kept());
+        let known = first <= wanted.len() && given.named.iter().all(|name| wanted.contains(name));
+        let required = wanted.len().saturating_sub(defaults.len());
+        let each = wanted.iter().enumerate().map(|(at, name)| {
+            let named = given.named.iter().position(|known| known == name).and_then(|place| given.args.get(first + place));
+            let value = match given.args.get(at).filter(|_| at < first) {
+                Some(value) => Some(value),
+                None => named.or_else(|| at.checked_sub(required).and_then(|at| defaults.get(at))),
+            };
+            value.filter(|_| known).unwrap_or(&all).clone()
+        });
+        Arguments { each: each.collect(), all: all.clone() }
+    }
+
+    /// The values of expressions that name no columns.
+    fn constants(&mut self, list: &[Expr]) -> Vec<Shared> {
+        let mut inner = Tracer::new(self.catalog, self.made);
+        self.lend(&mut inner);
+        let values = list.iter().map(|expr| inner.expr(expr)).collect();
+        inner.lend_back(self);
+        values
+    }
+
+    /// What the defaults of functions whose text is not followed bring in; what cannot be read brings in anything.
+    pub(super) fn defaults(&mut self, function: &FunctionName) -> Vec<Shared> {
+        let catalog = self.catalog;
+        let known = catalog.functions.get(&function.name).map(Vec::as_slice).unwrap_or_default();
+        let meant = |known: &&Function| function.schema.as_ref().is_none_or(|schema| *schema == known.schema);
+        let mut values = Vec::new();
+        for known in known.iter().filter(meant).filter(|known| known.defaults.is_some()) {
+            match defaults(known) {
+                Some(list) => values.extend(self.constants(&list)),
+                None => values.push(self.lost(Untraced::Form)),
+            }
+        }
+        values
+    }
+
+    /// What `$n` stands for.
+    pub(super) fn parameter(&self, number: usize) -> Shared {
+        let Some(arguments) = &self.arguments else { return self.clean.clone() };
+        let one = number.checked_sub(1).and_then(|at| arguments.each.get(at));
+        one.unwrap_or(&arguments.all).clone()
     }
 
     /// Lets another tracer go on with what this one has gathered.

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::aside::ANY;
 use super::figure::own_name;
 use super::value::{Shared, Value};
 use crate::sql::catalog::{Catalog, Oid, TypeKind};
@@ -13,6 +14,8 @@ use crate::sql::tree::{Expr, TypeName};
 pub(super) const BOOL: Oid = 16;
 /// `numeric`
 pub(super) const NUMERIC: Oid = 1700;
+/// `float8`
+pub(super) const FLOAT: Oid = 701;
 /// `text`
 pub(super) const TEXT: Oid = 25;
 /// `json`
@@ -154,7 +157,7 @@ impl<'a> Tracer<'a> {
         let to = by_name(self.catalog, kind);
         let conversions = crate::sql::names::conversions(self.catalog, &kind.name);
         if let Some(first) = conversions.first() {
-            let mut through = value.through(&super::functions::title(first), None, to);
+            let mut through = value.through(&super::functions::title(first), kind.sized.then_some(ANY), to);
             through.functions.extend(conversions);
             through.functions.sort_unstable();
             through.functions.dedup();
@@ -188,7 +191,10 @@ impl<'a> Tracer<'a> {
         }
         let name = kind.name.last().map_or("", String::as_str);
         let name = format!("::{}{}", own_name(name), if kind.array { "[]" } else { "" });
-        Rc::new(Value { small: value.small, ..value.through(&name, None, to) })
+        let timed = |sort| matches!(sort, Sort::Date | Sort::Stamp);
+        let small = if timed(after) { timed(before) && (value.small || value.plain) } else { value.small && !timed(before) };
+        let there = value.there && before != Sort::Json;
+        Rc::new(Value { small, there, ..value.through(&name, kind.sized.then_some(ANY), to) })
     }
 
     /// True for a type that carries no length: of a domain it is known only where the type behind it has none.

@@ -1,6 +1,10 @@
 //! What constants say.
 
-use crate::sql::tree::{Expr, Value};
+use crate::sql::names::PG_CATALOG;
+use crate::sql::tree::{Expr, TypeName, Value};
+
+/// Longest text that is read for a time.
+const USUAL_BYTES_MAX: usize = 48;
 
 /// The number a constant is.
 pub(super) fn number(expr: &Expr) -> Option<f64> {
@@ -10,9 +14,47 @@ pub(super) fn number(expr: &Expr) -> Option<f64> {
             ([sign], [only]) if sign.sign == "-" => number(only).map(|number| -number),
             _ => None,
         },
-        Expr::Cast(inner, _) => number(inner),
+        Expr::Cast(inner, types) if types.iter().all(is_number) => number(inner),
         _ => None,
     }
+}
+
+/// The string a constant is, also one with a type that leaves it as it is: one of a length would cut it.
+pub(super) fn text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(Value::Text(text)) => Some(text),
+        Expr::Cast(inner, types) if types.iter().all(is_text) => text(inner),
+        _ => None,
+    }
+}
+
+/// True for a type of which every whole number is a value: its value is then the number written.
+fn is_number(kind: &TypeName) -> bool {
+    !kind.array && is_one_of(kind, &["int", "integer", "int4", "bigint", "int8", "numeric", "decimal"])
+}
+
+/// True for a type that holds every string as it is, or reads it as a document, a path or an array.
+fn is_text(kind: &TypeName) -> bool {
+    is_one_of(kind, &["text", "varchar", "character varying", "json", "jsonb", "jsonpath"])
+}
+
+fn is_one_of(kind: &TypeName, names: &[&str]) -> bool {
+    let name = match kind.name.as_slice() {
+        [only] => only,
+        [schema, name] if schema == PG_CATALOG => name,
+        _ => return false,
+    };
+    !kind.sized && names.contains(&name.as_str())
+}
+
+/// True for the text of an interval, a time or a number that is far from the bounds of its type: no number of more than three
+/// digits, and no unit longer than a year.
+pub(super) fn is_usual_time(text: &str) -> bool {
+    let digits = text.split(|c: char| !c.is_ascii_digit());
+    let short = text.len() <= USUAL_BYTES_MAX && digits.into_iter().all(|run| run.len() <= 3);
+    let long =
+        |word: &str| ["c", "dec", "mil", "mill", "inf", "e"].iter().any(|unit| word.to_ascii_lowercase().starts_with(unit));
+    short && !text.split(|c: char| !c.is_ascii_alphabetic()).any(long)
 }
 
 /// True for a constant, also one with a type.
@@ -28,8 +70,8 @@ pub(super) fn is(expr: &Expr) -> bool {
 /// A constant as it shows in a step.
 pub(super) fn shown(expr: &Expr) -> Option<String> {
     match expr {
-        Expr::Value(Value::Text(text)) => Some(text.clone()),
-        Expr::Cast(inner, _) => shown(inner),
-        other => number(other).map(|number| format!("{number}")),
+        Expr::Value(Value::Number(number)) => Some(format!("{number}")),
+        Expr::Cast(inner, types) if types.iter().all(|kind| !kind.array && is_one_of(kind, &["date"])) => shown(inner),
+        other => text(other).map(str::to_owned).or_else(|| number(other).map(|number| format!("{number}"))),
     }
 }

@@ -1,12 +1,13 @@
 //! What is asked of the tracer: statements, views, expressions.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::scope::{Columns, Item, Level};
 use super::value::{Column, Value};
 use super::{Output, Tracer};
 use crate::sql::catalog::{Catalog, Oid};
-use crate::sql::facts::{Facts, FunctionName};
+use crate::sql::facts::{Facts, FunctionName, Shift};
 use crate::sql::lex;
 use crate::sql::lineage::{Asked, Lineage, ResultColumn, Stored, Untraced};
 use crate::sql::reader::Reader;
@@ -31,9 +32,25 @@ impl Traced {
 
     /// Puts it into facts; the columns as the statement's own.
     pub(in crate::sql) fn into_facts(self, facts: &mut Facts) {
+        self.calls(facts);
         facts.columns = self.columns;
         facts.asks = self.asks;
         facts.stores = self.stores;
+    }
+
+    /// Whatever function a value is made of the statement calls, also where its text alone does not show it.
+    fn calls(&self, facts: &mut Facts) {
+        let columns = self.columns.iter().flatten().map(|column| &column.lineage);
+        let asks = self.asks.iter().map(|asked| &asked.of);
+        let all = columns.chain(asks).chain(self.stores.iter().map(|stored| &stored.lineage));
+        let named: BTreeSet<&FunctionName> = all.flat_map(|lineage| &lineage.functions).chain(&self.called).collect();
+        let before = facts.functions.len();
+        let mut known: BTreeSet<FunctionName> = std::mem::take(&mut facts.functions).into_iter().collect();
+        known.extend(named.into_iter().cloned());
+        facts.functions = known.into_iter().collect();
+        if facts.functions.len() > before && !facts.shifts.contains(&Shift::Anything) {
+            facts.shifts.push(Shift::Anything);
+        }
     }
 
     /// What the statement stores is a relation that it makes.
@@ -96,12 +113,12 @@ pub(in crate::sql) fn values(catalog: &Catalog, made: &[String], list: &[Expr]) 
     tracer.finish(None)
 }
 
-/// The columns of a relation that COPY gives: those named, else all.
+/// The columns of a relation that COPY gives: those named, else all that are stored as they were given.
 pub(in crate::sql) fn copied(catalog: &Catalog, made: &[String], relation: &[String], names: &[String]) -> Traced {
     let tracer = Tracer::new(catalog, made);
     let columns = tracer.stored(relation);
     let output = if names.is_empty() {
-        columns.all()
+        columns.all_but_generated()
     } else {
         let column = |name: &String| {
             let value = match columns.find(name) {

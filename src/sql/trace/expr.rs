@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::aside::{ANY, beside};
 use super::cast::BOOL;
-use super::scope;
 use super::value::{Column, Shared, Sum, Value};
+use super::{constant, scope};
 use crate::sql::lineage::{JsonStep, Untraced, Use, Way};
 use crate::sql::tree::{Expr, Is, Query, Sign, Value as Constant};
 
@@ -14,9 +15,15 @@ impl<'a> Tracer<'a> {
     pub(super) fn expr(&mut self, expr: &'a Expr) -> Shared {
         match expr {
             Expr::Value(Constant::Bool(_)) => Rc::new(Value::clean(BOOL)),
-            Expr::Value(Constant::Number(_)) => Rc::new(Value { small: true, ..Value::clean(super::cast::NUMERIC) }),
+            Expr::Value(Constant::Number(number)) => {
+                let small = number.abs() <= super::operators::SMALL_MAX;
+                Rc::new(Value { small, ..Value::clean(super::cast::NUMERIC) })
+            }
+            Expr::Value(Constant::Text(text)) if constant::is_usual_time(text) => {
+                Rc::new(Value { small: true, ..Value::clean(0) })
+            }
             Expr::Value(_) | Expr::CurrentOf(_) => self.clean.clone(),
-            Expr::Parameter => self.arguments.clone().unwrap_or_else(|| self.clean.clone()),
+            Expr::Parameter(number) => self.parameter(*number),
             Expr::Column(name) => self.named(name),
             _ if !self.deeper() => Rc::new(Value::untraced(Untraced::Bound)),
             expr => {
@@ -50,7 +57,7 @@ impl<'a> Tracer<'a> {
                 sum.add(&left);
                 let right = self.columns(query);
                 sum.add(&right);
-                Rc::new(sum.kept().through("in", None, BOOL))
+                Rc::new(sum.kept().through("in", Some(ANY), BOOL))
             }
             Expr::Between(parts, _) => self.computed("between", [&parts.0, &parts.1, &parts.2]),
             Expr::Any(sides, sign, _) => {
@@ -76,18 +83,21 @@ impl<'a> Tracer<'a> {
                 let value = self.expr(inner);
                 if value.is_clean() { value } else { Rc::new(value.kept(value.kind)) }
             }
-            Expr::Value(_) | Expr::CurrentOf(_) | Expr::Parameter | Expr::Column(_) => self.clean.clone(),
+            Expr::Value(_) | Expr::CurrentOf(_) | Expr::Parameter(_) | Expr::Column(_) => self.clean.clone(),
         }
     }
 
     /// A truth value computed with all of these.
     fn computed(&mut self, function: &str, list: impl IntoIterator<Item = &'a Expr>) -> Shared {
         let mut sum = Sum::new();
+        let (mut clean, mut written) = (Vec::new(), Vec::new());
         for expr in list {
             let value = self.expr(expr);
             self.work += sum.add(&value);
+            clean.push(value.is_clean());
+            written.push(expr);
         }
-        Rc::new(sum.kept().through(function, None, BOOL))
+        Rc::new(sum.kept().through(function, beside(&clean, &written).as_deref(), BOOL))
     }
 
     /// IS NULL: a column shows only whether it is there; of what stands for several, which one shows.
@@ -126,16 +136,16 @@ impl<'a> Tracer<'a> {
 
     fn row(&mut self, list: &'a [Expr]) -> Shared {
         let mut columns = Vec::with_capacity(list.len());
-        for (at, expr) in list.iter().enumerate() {
-            if let Expr::Star(name) = expr
-                && !name.is_empty()
-                && let Some(row) = self.row_of(name).and_then(|value| value.row.clone())
-            {
-                columns.extend(row.iter().cloned());
-                continue;
+        for expr in list {
+            // Its fields are counted, whatever they were called before.
+            let spread = match self.star(expr) {
+                Some(Ok(all)) => all.into_iter().map(|column| column.value).collect(),
+                Some(Err(why)) => return Rc::new(Value::untraced(why)),
+                None => vec![self.expr(expr)],
+            };
+            for value in spread {
+                columns.push(Column { name: format!("f{}", columns.len() + 1).into(), value });
             }
-            let value = self.expr(expr);
-            columns.push(Column { name: format!("f{}", at + 1).into(), value });
         }
         Rc::new(scope::row(Ok(Rc::new(columns))))
     }
@@ -178,14 +188,15 @@ impl<'a> Tracer<'a> {
             }
         }
         let results = results.kept();
-        let asked = conditions.kept().through("case", None, results.kind);
+        let asked = conditions.kept().through("case", Some(ANY), results.kind);
         if asked.is_clean() {
             return Rc::new(results);
         }
-        let (kind, plain, small) = (results.kind, results.plain, results.small);
+        // What decides was asked above.
+        let (kind, plain, small, there) = (results.kind, results.plain, results.small, results.there);
         let mut sum = Sum::new();
         self.work += sum.add(&results) + sum.add(&asked);
-        Rc::new(Value { kind, plain, small, mixed: true, ..sum.kept() })
+        Rc::new(Value { kind, plain, small, there, mixed: true, ..sum.kept() })
     }
 
     /// Fields and elements.
@@ -211,7 +222,7 @@ impl<'a> Tracer<'a> {
             return Rc::new(Value { plain: false, ..value.kept(element) });
         }
         let _ = JsonStep::Any;
-        Rc::new(value.through("subscript", None, 0))
+        Rc::new(value.through("subscript", Some(ANY), 0))
     }
 
     /// Operators of one precedence, from the left.
@@ -241,14 +252,20 @@ impl<'a> Tracer<'a> {
     fn pattern(&mut self, sign: &str, value: Shared, rest: &'a [Expr]) -> Shared {
         let mut sum = Sum::new();
         sum.add(&value);
+        let mut clean = true;
         for arg in rest {
             let value = self.expr(arg);
             if !value.is_clean() {
                 self.fail(&value);
+                clean = false;
             }
             sum.add(&value);
         }
-        Rc::new(sum.kept().through(sign, None, BOOL))
+        let told = match rest {
+            [only] if clean => super::constant::shown(only),
+            _ => None,
+        };
+        Rc::new(sum.kept().through(sign, Some(told.as_deref().unwrap_or(ANY)), BOOL))
     }
 }
 

@@ -5,7 +5,7 @@ use super::value::Shared;
 use crate::sql::tree::Expr;
 
 /// Functions that have a result for every value of their types.
-const SAFE: [&str; 151] = [
+const SAFE: [&str; 147] = [
     "upper",
     "lower",
     "initcap",
@@ -18,7 +18,6 @@ const SAFE: [&str; 151] = [
     "btrim",
     "ltrim",
     "rtrim",
-    "replace",
     "concat",
     "concat_ws",
     "md5",
@@ -119,7 +118,6 @@ const SAFE: [&str; 151] = [
     "dense_rank",
     "percent_rank",
     "cume_dist",
-    "ntile",
     "round",
     "trunc",
     "ceil",
@@ -138,8 +136,6 @@ const SAFE: [&str; 151] = [
     "translate",
     "to_hex",
     "timezone",
-    "timestamp",
-    "date",
     "text",
     "hashtext",
     "hash_record",
@@ -161,12 +157,20 @@ const SAFE: [&str; 151] = [
 
 /// True if the function may fail for some value of its arguments that are not clean.
 pub(super) fn can(name: &str, args: &[Shared], written: &[Expr]) -> bool {
+    if is_chosen(name, args) {
+        return true;
+    }
     if SAFE.contains(&name) {
         return false;
     }
     let clean = |from: usize| args.iter().skip(from).all(|arg| arg.is_clean());
     let number = |at: usize| written.get(at).and_then(constant::number);
     match name {
+        "date" | "timestamp" => !args.iter().all(|arg| matches!(arg.kind, 1082 | 1114 | 1184)),
+        // A long text put in for each match of a value can be too long.
+        "replace" | "regexp_replace" if !(written.get(2).is_some_and(constant::is) || args.get(2).is_some_and(|by| by.plain)) => {
+            true
+        }
         "left" | "right" => number(1).is_none(),
         "substring" | "substr" => {
             let positions = number(1).is_some() && (written.len() < 3 || number(2).is_some_and(|count| count >= 0.0));
@@ -189,9 +193,71 @@ pub(super) fn can(name: &str, args: &[Shared], written: &[Expr]) -> bool {
         "json_build_object" | "jsonb_build_object" => keys(args).any(|key| !key.is_clean()),
         "json_object_agg" | "jsonb_object_agg" => args.first().is_some_and(|key| !key.is_clean()),
         "json_array_length" | "jsonb_array_length" | "chr" | "repeat" | "lpad" | "rpad" => true,
+        "replace" => false,
         "overlay" => !clean(2),
         _ => true,
     }
+}
+
+/// Functions that give NULL only where an argument is NULL.
+const TOTAL: [&str; 43] = [
+    "upper",
+    "lower",
+    "initcap",
+    "length",
+    "char_length",
+    "character_length",
+    "octet_length",
+    "bit_length",
+    "trim",
+    "btrim",
+    "ltrim",
+    "rtrim",
+    "replace",
+    "concat",
+    "concat_ws",
+    "md5",
+    "reverse",
+    "to_char",
+    "extract",
+    "date_part",
+    "date_trunc",
+    "age",
+    "left",
+    "right",
+    "substr",
+    "split_part",
+    "ascii",
+    "strpos",
+    "position",
+    "starts_with",
+    "round",
+    "trunc",
+    "ceil",
+    "ceiling",
+    "floor",
+    "sign",
+    "abs",
+    "to_json",
+    "to_jsonb",
+    "row_to_json",
+    "text",
+    "date",
+    "timezone",
+];
+
+/// True if what it gives is there wherever its arguments are. A substring by a pattern is not where the pattern does not match.
+pub(super) fn is_total(name: &str, written: &[Expr]) -> bool {
+    TOTAL.contains(&name) || name == "substring" && written.get(1).is_some_and(|from| constant::number(from).is_some())
+}
+
+/// What only a constant, or what the rows do not tell, may decide: the field of `date_trunc`, the zone of `timezone`.
+const CHOICES: [(&str, usize); 5] = [("date_trunc", 0), ("date_part", 0), ("timezone", 0), ("encode", 1), ("to_char", 1)];
+
+fn is_chosen(name: &str, args: &[Shared]) -> bool {
+    let chosen = CHOICES.iter().filter(|(known, _)| *known == name);
+    chosen.into_iter().any(|(_, at)| args.len() > 1 && args.get(*at).is_some_and(|arg| !arg.is_clean()))
+        || name == "date_trunc" && args.get(2).is_some_and(|zone| !zone.is_clean())
 }
 
 /// True if only the value that is looked at is not clean.

@@ -64,7 +64,8 @@ impl<'a> Tracer<'a> {
             return Item::named(given.or(last), renamed(columns, &alias.columns));
         }
         let columns = renamed(self.stored(name), &alias.columns);
-        Item { name: given.or(last).map(Rc::from), aliased: given.is_some(), columns, open: true }
+        let renamed = !alias.columns.is_empty();
+        Item { aliased: given.is_some(), renamed, ..Item::named(given.or(last), columns) }
     }
 
     /// The columns of a relation by its name.
@@ -103,10 +104,16 @@ impl<'a> Tracer<'a> {
                 }
                 Joint::On(is_inner) => {
                     let condition = if *is_inner { inner.next() } else { outer.next() };
-                    let joined = items.split_off(left);
+                    // All of them, as in a long chain of joins, change place without being copied.
+                    let joined = if left == 0 { std::mem::take(items) } else { items.split_off(left) };
                     self.levels.push(Level { items: joined });
                     condition.into_iter().for_each(|condition| self.condition(condition));
-                    items.append(&mut self.levels.pop().unwrap_or_default().items);
+                    let mut joined = self.levels.pop().unwrap_or_default().items;
+                    if items.is_empty() {
+                        *items = joined;
+                    } else {
+                        items.append(&mut joined);
+                    }
                 }
             }
         }
@@ -216,6 +223,7 @@ impl<'a> Tracer<'a> {
     /// A column of an item by its qualifier, level by level.
     pub(super) fn qualified(&mut self, qualifier: &[String], name: &str) -> Option<Found> {
         for level in self.levels.iter().rev() {
+            self.work += level.items.len() / 8;
             if let Some(item) = level.item(qualifier) {
                 self.work += item.columns.len();
                 return Some(item.columns.find(name));

@@ -3,8 +3,10 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::aside::{ANY, aside};
+use super::body::Given;
 use super::cast::{BOOL, JSONB, Sort, TEXT, sort};
-use super::value::{Shared, Sum, Value};
+use super::value::{Column, Shared, Sum, Value};
 use super::{cast, constant, fail, json};
 use crate::sql::facts::FunctionName;
 use crate::sql::lineage::{JsonStep, Untraced, Use};
@@ -32,10 +34,22 @@ const KEPT: [(&str, usize); 13] = [
 const PICKED: [&str; 4] = ["greatest", "least", "min", "max"];
 
 /// Functions that see only how many there are, or in which place.
-const PLACES: [&str; 6] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
+const PLACES: [&str; 5] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist"];
+
+/// Functions that tell of a stored array or document how many elements it holds, or of which kind it is: nothing of any of them.
+const HOLDERS: [&str; 8] = [
+    "cardinality",
+    "array_length",
+    "array_upper",
+    "array_ndims",
+    "jsonb_array_length",
+    "json_array_length",
+    "jsonb_typeof",
+    "json_typeof",
+];
 
 /// Functions whose result is made of more than their arguments: they run text, read relations, files, large objects, other sessions.
-const READERS: [&str; 36] = [
+pub(in crate::sql) const READERS: [&str; 35] = [
     "query_to_xml",
     "query_to_xmlschema",
     "query_to_xml_and_xmlschema",
@@ -68,7 +82,6 @@ const READERS: [&str; 36] = [
     "pg_get_multixact_members",
     "pg_config",
     "heap_tuple_data_split",
-    "pg_stats_ext_mcvlist_items",
     "pg_mcv_list_items",
     "pg_stat_get_subscription",
     "pg_get_shmem_allocations",
@@ -77,6 +90,40 @@ const READERS: [&str; 36] = [
 /// Functions that put their arguments where they can be read again.
 const WRITERS: [&str; 8] =
     ["set_config", "pg_notify", "lo_from_bytea", "lo_put", "lowrite", "pg_logical_emit_message", "setval", "lo_export"];
+
+/// Functions that give as many rows as an argument has elements.
+const ELEMENTS: [&str; 13] = [
+    "unnest",
+    "generate_subscripts",
+    "json_array_elements",
+    "jsonb_array_elements",
+    "json_array_elements_text",
+    "jsonb_array_elements_text",
+    "json_each",
+    "jsonb_each",
+    "json_each_text",
+    "jsonb_each_text",
+    "json_object_keys",
+    "jsonb_object_keys",
+    "jsonb_path_query",
+];
+
+/// Functions that give as many rows as their arguments decide by their values.
+const ROWS: [&str; 13] = [
+    "generate_series",
+    "regexp_matches",
+    "regexp_split_to_table",
+    "string_to_table",
+    "ts_parse",
+    "ts_debug",
+    "json_populate_recordset",
+    "jsonb_populate_recordset",
+    "json_to_recordset",
+    "jsonb_to_recordset",
+    "xmltable",
+    "json_table",
+    "aclexplode",
+];
 
 /// Functions of numbers too small to overflow anything.
 const SMALL: [&str; 16] = [
@@ -97,6 +144,9 @@ const SMALL: [&str; 16] = [
     "jsonb_array_length",
     "json_array_length",
 ];
+
+/// Functions that give a time in the usual range for one.
+const TIMES: [&str; 5] = ["date_trunc", "timezone", "age", "date", "timestamp"];
 
 /// Functions that give text.
 const TEXTS: [&str; 26] = [
@@ -148,14 +198,15 @@ impl<'a> Tracer<'a> {
             }
         }
         let written = call.args.get(..call.proper).unwrap_or_default();
-        let mut args: Vec<Shared> = written.iter().map(|arg| self.expr(arg)).collect();
+        let args: Vec<Shared> = written.iter().map(|arg| self.expr(arg)).collect();
         if call.distinct {
-            args.clone().iter().for_each(|arg| self.grouped(arg));
+            args.iter().for_each(|arg| self.grouped(arg));
         }
         if !within.is_empty() {
-            return self.within(call, &within, &args);
+            return self.within(call, &within, &args, written);
         }
         let Some(last) = call.name.last() else { return self.clean.clone() };
+        let written = if call.variadic || !call.named.is_empty() { &[] } else { written };
         let function = names::function(self.catalog, &call.name);
         if call.syntax || function.builtin {
             if let Some(keyword) = &call.keyword {
@@ -165,39 +216,48 @@ impl<'a> Tracer<'a> {
             // What is to be distinct is sorted.
             return if call.distinct { Rc::new(own.picked(last)) } else { own };
         }
-        if call.by_name {
-            args = vec![self.sum(&args); args.len()];
-        }
-        self.others(function, &args, call.by_name || !call.roles.is_empty())
+        self.others(function, Given { args: &args, written, named: &call.named }, !call.roles.is_empty())
     }
 
     /// `mode() within group (order by x)` and the like.
-    fn within(&mut self, call: &'a Call, within: &[Shared], args: &[Shared]) -> Shared {
+    fn within(&mut self, call: &'a Call, within: &[Shared], args: &[Shared], written: &'a [Expr]) -> Shared {
         let name = call.name.last().map_or("", String::as_str);
         let function = names::function(self.catalog, &call.name);
         let all: Vec<Shared> = within.iter().chain(args).cloned().collect();
         if !function.builtin {
-            return self.others(function, &all, true);
+            return self.others(function, Given { args: &all, written: &[], named: &[] }, true);
         }
+        // What is out of range fails.
+        args.iter().filter(|arg| !arg.is_clean()).for_each(|arg| self.fail(arg));
         match name {
             "mode" | "percentile_disc" => {
-                let value = self.sum(within);
-                Rc::new(value.picked(name))
+                let value = self.sum(within).picked(name);
+                let mut sum = Sum::new();
+                sum.add(&value);
+                args.iter().filter(|arg| !arg.is_clean()).for_each(|arg| {
+                    sum.add(&arg.through(name, Some(ANY), 0));
+                });
+                Rc::new(Value { kind: value.kind, ..sum.kept() })
             }
             "rank" | "dense_rank" | "percent_rank" | "cume_dist" => {
                 args.iter().for_each(|arg| self.ask_value(Use::Order, arg));
-                Rc::new(self.sum(&all).through(name, None, 0))
+                Rc::new(self.sum(&all).through(name, Some(ANY), 0))
             }
-            _ => Rc::new(self.sum(&all).through(name, None, 0)),
+            _ => {
+                let beside = args.iter().any(|arg| !arg.is_clean()) || within.len() > 1;
+                let argument = if beside { Some(ANY.to_owned()) } else { direct(written) };
+                Rc::new(self.sum(&all).through(name, argument.as_deref(), 0))
+            }
         }
     }
 
     fn with_keyword(&mut self, name: &str, keyword: &str, args: &[Shared]) -> Shared {
         let value = self.sum(args);
-        let argument = (name == "extract").then_some(keyword);
+        let argument = if args.len() == 1 { keyword } else { ANY };
         let small = name == "extract" && !matches!(keyword, "epoch" | "microseconds" | "julian");
         let kind = if name == "extract" { cast::NUMERIC } else { TEXT };
-        Rc::new(Value { small, ..value.through(name, argument, kind) })
+        let through = Value { small, ..value.through(name, Some(argument), kind) };
+        Rc::new(if matches!(name, "extract" | "trim") { through.there_with(args) } else { through })
     }
 
     /// All of these as one value.
@@ -221,6 +281,7 @@ impl<'a> Tracer<'a> {
         if WRITERS.contains(&name) {
             args.iter().for_each(|arg| self.store(Vec::new(), Some(name.to_owned()), arg));
         }
+        self.rows_asked(name, args);
         let clean = args.iter().all(|arg| arg.is_clean());
         if clean || PLACES.contains(&name) {
             return Rc::new(Value { small: SMALL.contains(&name) || PLACES.contains(&name), ..Value::clean(result(name)) });
@@ -233,9 +294,21 @@ impl<'a> Tracer<'a> {
             "nullif" => return self.nullif(args),
             "count" => {
                 let value = self.sum(args);
-                return Rc::new(Value { small: true, ..value.counted(20) });
+                return Rc::new(Value { small: true, ..value.counted(name, 20) });
             }
-            "num_nulls" | "num_nonnulls" | "grouping" => return Rc::new(self.sum(args).counted(23)),
+            "num_nulls" | "num_nonnulls" => return Rc::new(self.sum(args).counted(name, 23)),
+            "grouping" => {
+                let value = self.sum(args);
+                return Rc::new(Value { there: true, ..value.as_ref().clone() }.counted(name, 23));
+            }
+            // What type it has shows in the text already.
+            "pg_typeof" => {
+                let value = self.sum(args);
+                return Rc::new(Value { there: true, ..value.as_ref().clone() }.counted(name, 2206));
+            }
+            name if HOLDERS.contains(&name) && args.iter().all(|arg| arg.is_stored()) => {
+                return Rc::new(Value { small: true, ..self.sum(args).counted(name, result(name)) });
+            }
             "jsonb_path_exists" | "jsonb_path_match" => return self.path(args, written, BOOL),
             "jsonb_path_query" | "jsonb_path_query_array" | "jsonb_path_query_first" => return self.path(args, written, JSONB),
             _ => {}
@@ -246,12 +319,24 @@ impl<'a> Tracer<'a> {
         if fail::can(name, args, written) {
             args.iter().for_each(|arg| self.fail(arg));
         }
-        let argument = argument(name, written);
+        let argument = argument(name, args, written);
         let value = self.sum(args);
         let kind = if name == "date_trunc" { date_trunc(self, args) } else { result(name) };
         let field = argument.as_deref().unwrap_or_default();
-        let small = SMALL.contains(&name) && !matches!(field, "epoch" | "microseconds" | "julian");
-        Rc::new(Value { small, ..value.through(name, argument.as_deref(), kind) })
+        let number = SMALL.contains(&name) && !matches!(field, "epoch" | "microseconds" | "julian");
+        let small = number || TIMES.contains(&name) && args.iter().all(|arg| arg.small || arg.plain || arg.is_clean());
+        let through = Value { small, ..value.through(name, argument.as_deref(), kind) };
+        Rc::new(if fail::is_total(name, written) { through.there_with(args) } else { through })
+    }
+
+    /// What the number of rows tells that a function gives.
+    fn rows_asked(&mut self, name: &str, args: &[Shared]) {
+        if ROWS.contains(&name) {
+            args.iter().for_each(|arg| self.asks.ask(Use::Match, Use::Match, arg));
+        } else if ELEMENTS.contains(&name) {
+            // Of a column as it is that is no more than how many there are.
+            args.iter().filter(|arg| !arg.plain).for_each(|arg| self.asks.ask(Use::Null, Use::Match, arg));
+        }
     }
 
     fn one_of(&mut self, name: &str, args: &[Shared], count: usize) -> Shared {
@@ -274,7 +359,7 @@ impl<'a> Tracer<'a> {
             if matches!(name, "lag" | "lead") && at == 1 {
                 sum.add(other);
             } else if !other.is_clean() {
-                sum.add(&other.through(name, None, 0));
+                sum.add(&other.through(name, Some(ANY), 0));
             }
         }
         if rest.is_empty() || rest.iter().all(|other| other.is_clean()) {
@@ -290,9 +375,9 @@ impl<'a> Tracer<'a> {
         let mut sum = Sum::new();
         sum.add(first);
         args.iter().skip(1).filter(|arg| !arg.is_clean()).for_each(|arg| {
-            sum.add(&arg.through("nullif", None, 0));
+            sum.add(&arg.through("nullif", Some(ANY), 0));
         });
-        Rc::new(Value { mixed: true, direct: false, kind: first.kind, ..sum.kept() })
+        Rc::new(Value { mixed: true, direct: false, there: first.there, kind: first.kind, ..sum.kept() })
     }
 
     /// Parts of documents by keys given as arguments.
@@ -307,7 +392,7 @@ impl<'a> Tracer<'a> {
             "jsonb_each_text" | "json_each_text" => (vec![JsonStep::Any], TEXT),
             _ => return None,
         };
-        if !args.iter().skip(1).all(|arg| arg.is_clean()) {
+        if !args.iter().skip(1).all(|arg| arg.is_clean()) || args.len() != written.len().max(1) {
             return None;
         }
         Some(Rc::new(first.part(&steps, kind, true)))
@@ -328,31 +413,53 @@ impl<'a> Tracer<'a> {
             _ => {
                 let value = self.sum(args);
                 self.fail(&value);
-                Rc::new(value.part(&[], kind, false))
+                Rc::new(value.through("jsonb_path_query", Some(ANY), kind))
             }
         }
     }
 
     /// A function that is not PostgreSQL's own: followed through its body if that can be read.
-    pub(super) fn others(&mut self, function: FunctionName, args: &[Shared], opaque: bool) -> Shared {
+    pub(super) fn others(&mut self, function: FunctionName, given: Given<'_>, opaque: bool) -> Shared {
         let title = title(&function);
-        let args: Vec<Shared> = args.iter().map(|arg| Rc::new(arg.through(&title, None, arg.kind))).collect();
-        if !opaque && let Some(columns) = self.bodies(&function, &args) {
-            return match columns {
-                Ok(columns) => match columns.as_slice() {
-                    [only] => Rc::new(Value { direct: false, row: None, ..only.value.as_ref().clone() }),
-                    _ => Rc::new(super::scope::row(Ok(columns))),
-                },
+        // Which argument a name stands for the function decides.
+        let argument = if given.named.is_empty() { aside(given.args, given.written) } else { Some(ANY.to_owned()) };
+        let by = |arg: &Shared| Rc::new(arg.through(&title, argument.as_deref(), arg.kind));
+        let args: Vec<Shared> = given.args.iter().map(by).collect();
+        if !opaque && let Some(output) = self.bodies(&function, Given { args: &args, ..given }) {
+            return match output.map(|columns| self.as_results(&function, columns)) {
+                Ok(value) => Rc::new(Value { direct: false, ..value }),
                 Err(why) => self.lost(why),
             };
         }
-        let value = self.sum(&args);
         args.iter().for_each(|arg| self.fail(arg));
+        let all: Vec<Shared> = args.into_iter().chain(self.defaults(&function)).collect();
+        let value = self.sum(&all);
         let mut value = Value { row: None, plain: false, kind: 0, ..value.as_ref().clone() };
         value.functions.push(function);
         value.functions.sort_unstable();
         value.functions.dedup();
         Rc::new(value)
+    }
+
+    /// What a function gives whose text gives these columns: a row under the names that the function has for them.
+    fn as_results(&self, function: &FunctionName, columns: Rc<Vec<Column>>) -> Value {
+        if let [only] = columns.as_slice() {
+            return Value { row: None, ..only.value.as_ref().clone() };
+        }
+        let names = self.results(function).filter(|(names, _)| names.len() == columns.len());
+        let Some((names, _)) = names else { return Value { row: None, ..super::scope::row(Ok(columns)) } };
+        let renamed = names.iter().zip(columns.iter());
+        let renamed = renamed.map(|(name, column)| Column { name: name.as_str().into(), value: column.value.clone() });
+        super::scope::row(Ok(Rc::new(renamed.collect())))
+    }
+
+    /// The names of the columns that a function's rows have, and whether it gives one value; none if functions of the name differ.
+    pub(super) fn results(&self, function: &FunctionName) -> Option<(&'a [String], bool)> {
+        let known = self.catalog.functions.get(&function.name)?.iter();
+        let mut known = known.filter(|known| function.schema.as_ref().is_none_or(|schema| *schema == known.schema));
+        let first = known.next()?;
+        let alike = known.all(|other| (&other.results, other.scalar) == (&first.results, first.scalar));
+        alike.then_some((first.results.as_slice(), first.scalar))
     }
 }
 
@@ -367,15 +474,21 @@ fn extracted(written: &[Expr]) -> Vec<JsonStep> {
     keys.iter().map(|key| json::text(key).map_or(JsonStep::Any, json::loose)).collect()
 }
 
-/// The constant argument that decides what shows.
-fn argument(name: &str, written: &[Expr]) -> Option<String> {
-    match name {
-        "date_trunc" | "date_part" => {
-            let field = json::text(written.first()?)?;
-            Some(field.to_ascii_lowercase())
-        }
-        "left" | "right" | "to_char" => constant::shown(written.get(1)?),
+/// The arguments beside a value: where one decides what shows, that one.
+fn argument(name: &str, args: &[Shared], written: &[Expr]) -> Option<String> {
+    let field = match (name, args, written) {
+        ("date_trunc" | "date_part", [field, _], [written, _]) if field.is_clean() => json::text(written),
         _ => None,
+    };
+    field.map_or_else(|| aside(args, written), |field| Some(field.to_ascii_lowercase()))
+}
+
+/// The direct arguments of `percentile_cont(0.5) within group (..)`.
+fn direct(written: &[Expr]) -> Option<String> {
+    match written {
+        [] => None,
+        [only] => Some(constant::shown(only).unwrap_or_else(|| ANY.to_owned())),
+        _ => Some(ANY.to_owned()),
     }
 }
 

@@ -10,14 +10,7 @@ const DEPTH_MAX: usize = 32;
 /// Most steps of a lax path: each may pass through an array or not.
 const LAX_STEPS_MAX: usize = 4;
 
-/// A constant string, also one with a type.
-pub(super) fn text(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Value(Value::Text(text)) => Some(text),
-        Expr::Cast(inner, _) => text(inner),
-        _ => None,
-    }
-}
+pub(super) use super::constant::text;
 
 /// The step of a key or an index.
 pub(super) fn step(expr: &Expr) -> JsonStep {

@@ -3,14 +3,19 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::aside::ANY;
 use super::cast::{BOOL, JSONB, Sort, TEXT, sort};
 use super::value::{Shared, Sum, Value};
 use super::{constant, json};
 use crate::sql::lineage::JsonStep;
 use crate::sql::tree::{Expr, Sign};
 
-/// Largest constant with which sums and products are not taken to overflow.
+/// Largest constant by which a division or a product of a number without bounds is not taken to fail.
 const STEP_MAX: f64 = 1e6;
+/// Largest constant with which sums and products of small numbers are not taken to overflow, and that counts for small itself.
+pub(super) const SMALL_MAX: f64 = 1000.0;
+/// Most days that are added to a time in the usual range without leaving that of the type.
+const DAYS_MAX: f64 = 100_000.0;
 
 /// Operators that give a truth value.
 const TRUTHS: [&str; 22] = [
@@ -23,20 +28,20 @@ impl<'a> Tracer<'a> {
     pub(super) fn binary(&mut self, sign: &str, left: &Shared, right: &Shared, written: &'a Expr) -> Shared {
         if left.is_clean() && right.is_clean() {
             let kind = if TRUTHS.contains(&sign) { BOOL } else { self.result(sign, left, right) };
-            return Rc::new(Value { small: left.small && right.small, ..Value::clean(kind) });
+            let small = matches!(sign, "+" | "-") && left.small && right.small;
+            return Rc::new(Value { small, ..Value::clean(kind) });
         }
         let document = sort(self.catalog, left.kind) == Sort::Json;
         match sign {
             "->" | "->>" if document => self.member(sign, left, right, &[json::step(written)]),
-            "#>" | "#>>" if document => {
-                let steps = json::keys(written).unwrap_or_else(|| vec![JsonStep::Any]);
-                let known = json::keys(written).is_some();
-                self.member(sign, left, right, if known { &steps } else { &[] })
-            }
-            "@>" if document && right.is_clean() => parts(left, json::text(written).and_then(json::leaves)),
-            "?" if document && right.is_clean() => parts(left, json::text(written).map(|key| keys_of(&[key]))),
-            "?|" | "?&" if document && right.is_clean() => parts(left, key_list(written)),
-            "@?" if document && right.is_clean() => parts(left, json::text(written).and_then(json::jsonpath)),
+            "#>" | "#>>" if document && right.is_clean() => match json::keys(written) {
+                Some(steps) => self.member(sign, left, right, &steps),
+                None => Rc::new(left.through(sign, Some(ANY), if sign == "#>" { left.kind } else { TEXT })),
+            },
+            "@>" if document && right.is_clean() => parts(sign, left, json::text(written).and_then(json::leaves)),
+            "?" if document && right.is_clean() => parts(sign, left, json::text(written).map(|key| keys_of(&[key]))),
+            "?|" | "?&" if document && right.is_clean() => parts(sign, left, key_list(written)),
+            "@?" if document && right.is_clean() => parts(sign, left, json::text(written).and_then(json::jsonpath)),
             _ => {
                 if self.can_fail(sign, left, right, written) {
                     self.fail(left);
@@ -45,7 +50,11 @@ impl<'a> Tracer<'a> {
                 let kind = if TRUTHS.contains(&sign) { BOOL } else { self.result(sign, left, right) };
                 let mut sum = Sum::new();
                 self.work += sum.add(left) + sum.add(right);
-                Rc::new(sum.kept().through(sign, None, kind))
+                let told = constant::shown(written).filter(|_| right.is_clean() && !left.is_clean());
+                let small = matches!(sign, "+" | "-") && stays_small(sort(self.catalog, kind), left, right);
+                let through = Value { small, ..sum.kept().through(sign, Some(told.as_deref().unwrap_or(ANY)), kind) };
+                let total = matches!(sign, "+" | "-" | "*" | "/" | "%" | "||") && sort(self.catalog, kind) != Sort::Array;
+                Rc::new(if total { through.there_with(&[left.clone(), right.clone()]) } else { through })
             }
         }
     }
@@ -59,7 +68,7 @@ impl<'a> Tracer<'a> {
         }
         let mut sum = Sum::new();
         sum.add(&part);
-        sum.add(&right.through(sign, None, kind));
+        sum.add(&right.through(sign, Some(ANY), kind));
         Rc::new(Value { kind, ..sum.kept() })
     }
 
@@ -77,7 +86,10 @@ impl<'a> Tracer<'a> {
             ("||", ..) => TEXT,
             ("-" | "#-", Sort::Json, _) => left.kind,
             ("+" | "-" | "*" | "/" | "%", Sort::Whole(_), Sort::Whole(_)) => left.kind.max(right.kind),
-            ("+" | "-" | "*" | "/", Sort::Whole(_) | Sort::Number, Sort::Whole(_) | Sort::Number) => super::cast::NUMERIC,
+            ("+" | "-" | "*" | "/", Sort::Whole(_) | Sort::Number, Sort::Whole(_) | Sort::Number) => {
+                let float = [left, right].iter().any(|side| matches!(self.catalog.base_type(side.kind), 700 | 701));
+                if float { super::cast::FLOAT } else { super::cast::NUMERIC }
+            }
             _ => 0,
         }
     }
@@ -85,17 +97,40 @@ impl<'a> Tracer<'a> {
     fn can_fail(&self, sign: &str, left: &Value, right: &Value, written: &Expr) -> bool {
         let (one, other) = (sort(self.catalog, left.kind), sort(self.catalog, right.kind));
         let timed = |sort| matches!(sort, Sort::Date | Sort::Stamp | Sort::Interval | Sort::Clock);
-        let near = constant::number(written).is_some_and(|number| number.abs() <= STEP_MAX);
+        let number = constant::number(written).map(f64::abs);
+        let near = number.is_some_and(|number| number <= STEP_MAX);
+        let usual = |value: &Value| value.plain || value.small;
         match sign {
             "||" | "->" | "->>" | "#>" | "#>>" | "&&" | "@>" | "<@" | "?" | "?|" | "?&" | "<->" | "^@" => false,
             "~" | "~*" | "!~" | "!~*" | "~~" | "~~*" | "!~~" | "!~~*" | "@@" | "@?" => !right.is_clean(),
-            "+" | "-" if timed(one) && (timed(other) || near || constant::is(written)) => false,
-            "+" if timed(other) && left.is_clean() => false,
-            "-" if timed(other) && (timed(one) || left.is_clean()) => false,
+            "-" if timed(one) && timed(other) && one != Sort::Interval && other != Sort::Interval => false,
+            "-" if timed(other) && other != Sort::Interval && left.is_clean() => false,
+            "+" | "-" if timed(one) && !left.is_clean() => {
+                let days = number.is_some_and(|number| number <= DAYS_MAX);
+                !(usual(left) && (days || right.small))
+            }
+            "+" if timed(other) && left.is_clean() => !(usual(right) && left.small),
             "-" if one == Sort::Json => constant::number(written).is_some() || !right.is_clean(),
-            "+" | "-" | "*" => !(near || (left.is_clean() && left.small) || (left.small && right.small)),
-            "/" | "%" => !(near && constant::number(written).is_some_and(|number| number.abs() >= 1.0)),
+            "+" | "-" | "*" => !self.is_bounded(sign, left, right, number),
+            "/" | "%" => !(near && number.is_some_and(|number| number >= 1.0)),
             _ => true,
+        }
+    }
+
+    /// True if a sum or a product stays in the range of its type.
+    fn is_bounded(&self, sign: &str, left: &Value, right: &Value, number: Option<f64>) -> bool {
+        let exact = |value: &Value| self.catalog.base_type(value.kind) == super::cast::NUMERIC;
+        let modest = |value: &Value| value.is_clean() && value.small;
+        let by = |value: &Value, number: Option<f64>, other_modest: bool| {
+            let step = number.is_some_and(|number| number <= STEP_MAX);
+            let bounded = if sign == "*" { value.small } else { value.small || value.plain };
+            (exact(value) && (step || other_modest)) || bounded && other_modest || sign != "*" && value.plain && step
+        };
+        match (left.is_clean(), right.is_clean()) {
+            (false, true) => by(left, number, modest(right)),
+            (true, _) => by(right, None, modest(left)),
+            (false, false) if sign == "*" => false,
+            (false, false) => [left, right].into_iter().all(|side| side.small || side.plain || exact(side)),
         }
     }
 
@@ -118,10 +153,19 @@ impl<'a> Tracer<'a> {
     }
 }
 
-/// The parts of a document at these paths; the whole where they are not known.
-fn parts(document: &Value, paths: Option<Vec<Vec<JsonStep>>>) -> Shared {
+/// True if a sum is as small as what was summed: for a time once only, since what is added counts for less than the range.
+fn stays_small(sort: Sort, left: &Value, right: &Value) -> bool {
+    match sort {
+        Sort::Date | Sort::Stamp => left.plain || right.plain,
+        _ => left.small && right.small,
+    }
+}
+
+/// What an operator tells of a document at these paths; of all of it where they are not known.
+fn parts(sign: &str, document: &Value, paths: Option<Vec<Vec<JsonStep>>>) -> Shared {
+    let Some(paths) = paths else { return Rc::new(document.through(sign, Some(ANY), BOOL)) };
     let mut sum = Sum::new();
-    for path in paths.unwrap_or_else(|| vec![Vec::new()]) {
+    for path in paths {
         sum.add(&document.part(&path, BOOL, false));
     }
     Rc::new(Value { kind: BOOL, plain: false, ..sum.kept() })

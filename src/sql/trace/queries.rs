@@ -99,7 +99,7 @@ impl<'a> Tracer<'a> {
     fn extended(&mut self, cte: &'a Cte, output: Output) -> Output {
         let mut columns = as_named(output?, &cte.columns);
         if !cte.added.is_empty() {
-            let value = Rc::new(super::scope::row(Ok(columns.clone())).through("cycle", None, 0));
+            let value = Rc::new(super::scope::row(Ok(columns.clone())).through("cycle", Some("*"), 0));
             self.asks.ask(Use::Equal, Use::Match, &super::scope::row(Ok(columns.clone())));
             let all = Rc::make_mut(&mut columns);
             all.extend(cte.added.iter().map(|name| Column { name: name.as_str().into(), value: value.clone() }));
@@ -280,7 +280,7 @@ impl<'a> Tracer<'a> {
         let mut sums: Vec<Sum> = (0..width).map(|_| Sum::new()).collect();
         for row in rows {
             for (sum, value) in sums.iter_mut().zip(row) {
-                if let Expr::Value(_) | Expr::Parameter = value
+                if let Expr::Value(_) | Expr::Parameter(_) = value
                     && self.arguments.is_none()
                 {
                     sum.add(&self.clean);
@@ -337,7 +337,7 @@ impl<'a> Tracer<'a> {
     }
 
     /// The columns that a star stands for; none if it is no star.
-    fn star(&mut self, value: &'a Expr) -> Option<Result<Vec<Column>, Untraced>> {
+    pub(super) fn star(&mut self, value: &'a Expr) -> Option<Result<Vec<Column>, Untraced>> {
         match value {
             Expr::Star(name) if name.is_empty() => {
                 let level = self.levels.pop()?;

@@ -3,8 +3,10 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::body::Given;
 use super::scope::{self, Found};
 use super::value::{Shared, Value};
+use crate::sql::facts::FunctionName;
 use crate::sql::lineage::Untraced;
 use crate::sql::tree::Expr;
 
@@ -31,7 +33,16 @@ impl<'a> Tracer<'a> {
             }
         }
         let whole = self.row_of(&[name.to_owned()]);
-        whole.unwrap_or_else(|| Rc::new(Value::untraced(Untraced::Name)))
+        whole.unwrap_or_else(|| self.absent())
+    }
+
+    /// A name that stands for nothing, where every column is known that it could stand for: those of stored relations, by name. The
+    /// names in a function's body can be its arguments.
+    fn absent(&self) -> Shared {
+        let mut items = self.levels.iter().flat_map(|level| &level.items);
+        let stored = items.all(|item| matches!(item.columns, scope::Columns::Stored(_)));
+        let own = stored && self.inside.is_empty() && self.arguments.is_none() && !self.levels.is_empty();
+        Rc::new(Value::untraced(if own { Untraced::Absent } else { Untraced::Name }))
     }
 
     /// The column of this name among those of the innermost query.
@@ -45,32 +56,42 @@ impl<'a> Tracer<'a> {
     /// A whole row by its item's name.
     pub(super) fn row_of(&mut self, name: &[String]) -> Option<Shared> {
         let item = self.levels.iter().rev().find_map(|level| level.item(name))?;
-        let columns = item.columns.all();
+        let (columns, renamed) = (item.columns.all(), item.renamed);
         if let Ok(columns) = &columns {
             self.work += columns.len();
         }
-        Some(Rc::new(scope::row(columns)))
+        let mut row = scope::row(columns);
+        if renamed {
+            row.row = None;
+        }
+        Some(Rc::new(row))
     }
 
     /// `p.func` is `func(p)` where it is no column.
     fn on_row(&mut self, qualifier: &[String], name: &str) -> Shared {
         let Some(row) = self.row_of(qualifier) else { return Rc::new(Value::untraced(Untraced::Name)) };
-        self.column_call(name, &row)
+        let value = self.column_call(name, &row);
+        if value.untraced == Some(Untraced::Name) { self.absent() } else { value }
     }
 
     /// A function called in the notation of a column.
     pub(super) fn column_call(&mut self, name: &str, row: &Shared) -> Shared {
         let function = crate::sql::names::function(self.catalog, &[name.to_owned()]);
         if function.builtin {
+            self.notation(&function);
             return self.own(name, std::slice::from_ref(row), &[]);
         }
         if !self.catalog.functions.contains_key(name) {
             return Rc::new(Value::untraced(Untraced::Name));
         }
-        if !self.called.contains(&function) {
+        self.notation(&function);
+        self.others(function, Given { args: std::slice::from_ref(row), written: &[], named: &[] }, false)
+    }
+
+    fn notation(&mut self, function: &FunctionName) {
+        if !self.called.contains(function) {
             self.called.push(function.clone());
         }
-        self.others(function, std::slice::from_ref(row), false)
     }
 
     /// A field of a row, a composite value or a column given by a chain of fields.

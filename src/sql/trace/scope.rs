@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::value::{Column, Shared, Sum, Value};
-use crate::sql::catalog::{Attribute, Relation};
+use crate::sql::catalog::{Attribute, Relation, RelationKind};
 use crate::sql::lineage::Untraced;
 
 /// Columns that every table has.
@@ -32,6 +32,8 @@ pub(super) struct Item<'a> {
     pub(super) columns: Columns<'a>,
     /// True if its columns can be named without it.
     pub(super) open: bool,
+    /// True if a list of names renames the columns of a relation: the fields of its rows keep theirs.
+    pub(super) renamed: bool,
 }
 
 /// The items of one query.
@@ -88,15 +90,19 @@ impl<'a> Columns<'a> {
     /// All columns in order.
     pub(super) fn all(&self) -> Result<Rc<Vec<Column>>, Untraced> {
         match self {
-            Self::Stored(relation) => {
-                let column =
-                    |known: &Attribute| Column { name: known.name.as_str().into(), value: Rc::new(stored(relation, known)) };
-                Ok(Rc::new(relation.columns.iter().map(column).collect()))
-            }
+            Self::Stored(relation) => Ok(Rc::new(relation.columns.iter().map(|known| listed(relation, known)).collect())),
             Self::Several(_) => Err(Untraced::Ambiguous),
             Self::Made(columns) => Ok(columns.clone()),
             Self::Unknown(why) => Err(*why),
         }
+    }
+
+    /// All columns in order but those that a table computes by itself.
+    pub(super) fn all_but_generated(&self) -> Result<Rc<Vec<Column>>, Untraced> {
+        let Self::Stored(relation) = self else { return self.all() };
+        let computes = matches!(relation.kind, RelationKind::Table | RelationKind::Partitioned | RelationKind::Foreign);
+        let given = relation.columns.iter().filter(|column| !computes || column.lineage.is_none());
+        Ok(Rc::new(given.map(|known| listed(relation, known)).collect()))
     }
 
     /// How many columns are looked at to find one.
@@ -120,6 +126,10 @@ impl<'a> Columns<'a> {
     }
 }
 
+fn listed(relation: &Relation, known: &Attribute) -> Column {
+    Column { name: known.name.as_str().into(), value: Rc::new(stored(relation, known)) }
+}
+
 fn several(relations: &[&Relation], name: &str) -> Found {
     let mut sum = Sum::new();
     let mut found = 0;
@@ -141,7 +151,7 @@ fn several(relations: &[&Relation], name: &str) -> Found {
 impl<'a> Item<'a> {
     /// An item with an alias.
     pub(super) fn named(name: Option<&str>, columns: Columns<'a>) -> Self {
-        Self { name: name.map(Rc::from), aliased: true, columns, open: true }
+        Self { name: name.map(Rc::from), aliased: true, columns, open: true, renamed: false }
     }
 }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::value::{Column, Shared, Value};
 use super::{Tracer, cast};
+use crate::sql::facts::FunctionName;
 use crate::sql::lineage::{JsonStep, Untraced};
 use crate::sql::names;
 use crate::sql::tree::{Call, Expr};
@@ -44,7 +45,7 @@ impl<'a> Tracer<'a> {
             return Ok(each(&function.columns, &value));
         }
         if !definition.is_empty() {
-            return Ok(each(definition, &Rc::new(value.through(function.name.last().map_or("", String::as_str), None, 0))));
+            return Ok(each(definition, &Rc::new(value.through(function.name.last().map_or("", String::as_str), Some("*"), 0))));
         }
         let name = function.name.last().map_or("", String::as_str);
         if name == "unnest" && function.proper > 1 {
@@ -52,7 +53,7 @@ impl<'a> Tracer<'a> {
         }
         let named = names::function(self.catalog, &function.name);
         if !(function.syntax || named.builtin) {
-            return self.rows_of_others(&value, alias.unwrap_or(name));
+            return self.rows_of_others(&named, value, alias.unwrap_or(name));
         }
         match self.row_names(name) {
             Some(columns) if columns.is_empty() => Err(Untraced::Columns),
@@ -63,9 +64,16 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// A function of somebody else's: which columns its rows have is not known unless its text says that it is one value.
-    fn rows_of_others(&mut self, _value: &Shared, _alias: &str) -> Result<Vec<Column>, Untraced> {
-        Err(Untraced::Columns)
+    /// A function of somebody else's: which columns its rows have the catalog says.
+    fn rows_of_others(&mut self, function: &FunctionName, value: Shared, alias: &str) -> Result<Vec<Column>, Untraced> {
+        let (names, scalar) = self.results(function).ok_or(Untraced::Columns)?;
+        match (names, &value.row) {
+            ([], None) if scalar => Ok(vec![Column { name: alias.into(), value }]),
+            ([only], None) => Ok(vec![Column { name: only.as_str().into(), value }]),
+            ([_, _, ..], Some(row)) if row.len() == names.len() => Ok(row.as_ref().clone()),
+            ([_, _, ..], None) if !value.functions.is_empty() => Ok(each(names, &value)),
+            _ => Err(value.untraced.unwrap_or(Untraced::Columns)),
+        }
     }
 
     /// `unnest(a, b)`: a column for each.

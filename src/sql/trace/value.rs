@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::aside::ANY;
 use crate::sql::catalog::Oid;
 use crate::sql::facts::FunctionName;
 use crate::sql::lineage::{JsonStep, Lineage, SOURCES_MAX, Source, Step, Untraced, Way};
@@ -27,8 +28,10 @@ pub(super) struct Value {
     pub(super) mixed: bool,
     /// True if nothing has been computed with it: it is a column, or a part of a document.
     pub(super) plain: bool,
-    /// True if it is a number too small to overflow anything: a length, a year.
+    /// True if it is a number too small to overflow anything: a length, a year; a time in the usual range.
     pub(super) small: bool,
+    /// True if it is there exactly where its columns are: what was computed has a value for each of theirs.
+    pub(super) there: bool,
     /// Its type; 0 if not known.
     pub(super) kind: Oid,
     /// The columns of a row.
@@ -58,7 +61,7 @@ impl Value {
     /// A column as it is.
     pub(super) fn column(relation: Oid, attribute: i16, kind: Oid) -> Self {
         let sources = vec![Source { relation, attribute, way: Way::Kept }];
-        Self { sources, direct: true, plain: true, kind, ..Self::default() }
+        Self { sources, direct: true, plain: true, there: true, kind, ..Self::default() }
     }
 
     /// True if nothing of a relation, of a function or of doubt is in it.
@@ -72,10 +75,18 @@ impl Value {
         one && !self.mixed && self.functions.is_empty() && self.untraced.is_none()
     }
 
+    /// True if it is columns or parts of documents as they are stored, or constants: nothing was computed or put together.
+    pub(super) fn is_stored(&self) -> bool {
+        let stored = |source: &Source| matches!(source.way, Way::Kept | Way::Part(_) | Way::Counted);
+        self.is_clean() || self.plain && !self.mixed && self.sources.iter().all(stored)
+    }
+
     /// The same after something was computed with it.
     pub(super) fn through(&self, function: &str, argument: Option<&str>, kind: Oid) -> Self {
         let step = || Step { function: function.to_owned(), argument: argument.map(str::to_owned) };
         self.by(kind, |way| match way {
+            // What was picked among others tells their order, whatever is done to it.
+            Way::Picked(by) if self.mixed => Way::Through(Step { function: by.clone(), argument: Some(ANY.to_owned()) }),
             Way::Kept | Way::Picked(_) => Way::Through(step()),
             other => other.clone(),
         })
@@ -87,12 +98,23 @@ impl Value {
             Way::Kept => Way::Picked(function.to_owned()),
             other => other.clone(),
         });
-        Self { plain: self.plain, small: self.small, row: self.row.clone(), ..picked }
+        Self { plain: self.plain, small: self.small, there: self.there, row: self.row.clone(), ..picked }
     }
 
-    /// The same where only how often it is there shows.
-    pub(super) fn counted(&self, kind: Oid) -> Self {
-        self.by(kind, |_| Way::Counted)
+    /// The same where only how often it is there shows; of what may be missing by its value, that shows.
+    pub(super) fn counted(&self, function: &str, kind: Oid) -> Self {
+        if self.there {
+            return self.by(kind, |_| Way::Counted);
+        }
+        match &self.row {
+            Some(_) => self.by(kind, |_| Way::Counted),
+            None => self.through(function, None, kind),
+        }
+    }
+
+    /// The same if it is there wherever this is.
+    pub(super) fn there_with(self, all: &[Shared]) -> Self {
+        Self { there: all.iter().all(|one| one.there || one.is_clean()), ..self }
     }
 
     /// A part of a document.
@@ -103,6 +125,7 @@ impl Value {
             other => other.clone(),
         });
         part.plain = self.plain && whole;
+        part.there = self.plain;
         part
     }
 
@@ -132,12 +155,13 @@ pub(super) struct Sum {
     parts: usize,
     sorted: usize,
     plain: bool,
+    there: bool,
 }
 
 impl Sum {
     /// Nothing yet.
     pub(super) fn new() -> Self {
-        Self { plain: true, ..Self::default() }
+        Self { plain: true, there: true, ..Self::default() }
     }
 
     /// Takes a value in, as one that may stand in the whole's place; gives what it cost.
@@ -146,6 +170,7 @@ impl Sum {
         let same = self.parts > 0 && self.value.sources == value.sources;
         self.value.mixed |= value.mixed || (self.parts > 0 && !same);
         self.plain &= value.plain || value.is_clean();
+        self.there &= value.there || value.is_clean();
         if self.parts == 0 {
             self.value.kind = value.kind;
         } else if self.value.kind != value.kind && !value.is_clean() {
@@ -178,6 +203,7 @@ impl Sum {
     pub(super) fn kept(mut self) -> Value {
         self.tidy();
         self.value.plain = self.plain && self.parts > 0;
+        self.value.there = self.there && self.parts > 0;
         if self.value.sources.len() > SOURCES_MAX {
             self.value.sources.clear();
             self.value.untraced = Some(Untraced::Bound);

@@ -1,0 +1,214 @@
+//! A text, a name or a portal that has come to mean something else by the time it runs: what it then gives is masked, or refused.
+
+use std::sync::{LazyLock, Mutex};
+
+use proto_tests::wire::{Pipeline, Reply};
+use proto_tests::{Canaries, Stand, Wire};
+
+/// Masks for all but clinicians, no holds.
+const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/stand/corpus-policy.toml");
+static STAND: LazyLock<Stand> = LazyLock::new(|| Stand::start("clinic", &["--policy", POLICY]));
+static RAW: LazyLock<Canaries> = LazyLock::new(|| Canaries::of(&STAND));
+/// Settings of the account are everybody's.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Harmless where a backslash is a character, and no text at all where it escapes.
+const TURNED: &str = r"select '\'' as a, (select string_agg(ssn::text, ',') from clinical.patients where id < 9) as b --' as a";
+/// Nothing of a masked column as it is: the server names no origin.
+const RAW_QUERY: &str = "select upper(ssn) as a from clinical.patients where id < 9";
+const HARMLESS: &str = "select 'x'::text as a";
+/// Characters that hold a backslash and a bar in SJIS: taken byte by byte they move the fields of a row.
+const SHIFTED: &str =
+    "copy (select chr(12477) as a, ssn, chr(12509) as b from clinical.patients where id < 5) to stdout (delimiter '|')";
+
+fn agent() -> Wire {
+    Wire::connect(&STAND, &STAND.identity("AGENT"))
+}
+
+fn run(pipeline: &mut Pipeline<'_>, sql: &str) {
+    pipeline.parse("", sql).bind("", "", &[], 0).execute("", 0);
+}
+
+/// What is said in one go up to a Sync.
+fn go(wire: &mut Wire, texts: &[&str]) -> Reply {
+    wire.pipeline(|p| {
+        texts.iter().for_each(|text| run(p, text));
+        p.sync();
+    });
+    wire.reply()
+}
+
+fn clean(what: &str, reply: &Reply) {
+    RAW.assert_clean(what, &reply.bytes());
+    assert_eq!(reply.messages.last().map(|last| last.tag), Some(b'Z'), "{what}: the session has ended");
+}
+
+#[test]
+fn settings_that_the_server_has_not_reported_yet() {
+    let ways = [
+        ("set", "set standard_conforming_strings = off", TURNED),
+        ("a function", "select set_config('standard_conforming_strings', 'off', false)", TURNED),
+        ("an encoding", "set client_encoding = 'SJIS'", SHIFTED),
+        ("an encoding by its other name", "set names 'SJIS'", SHIFTED),
+    ];
+    for (what, set, text) in ways {
+        clean(what, &go(&mut agent(), &[set, text]));
+        let mut wire = agent();
+        wire.pipeline(|p| {
+            run(p, set);
+            p.flush();
+        });
+        while wire.read().unwrap().tag != b'C' {}
+        clean(what, &go(&mut wire, &[text]));
+    }
+    for back in ["rollback", "rollback to a"] {
+        let mut wire = agent();
+        wire.query("set standard_conforming_strings = off");
+        wire.query("begin; savepoint a; set standard_conforming_strings = on");
+        clean(back, &go(&mut wire, &[back, TURNED]));
+    }
+    clean("one text", &agent().query(&format!("set client_encoding = 'SJIS'; {SHIFTED}")));
+}
+
+#[test]
+fn settings_that_the_server_has_reported_are_in_force() {
+    let mut wire = agent();
+    wire.query("set standard_conforming_strings = off");
+    wire.query("set standard_conforming_strings = on");
+    let reply = go(&mut wire, &["set timezone = 'UTC'", r"select '\' as kept"]);
+    assert_eq!(reply.rows(), [[Some(r"\".to_owned())]]);
+    wire.query("set client_encoding = 'LATIN1'");
+    wire.query("set client_encoding = 'UTF8'");
+    assert_eq!(wire.query("select 'é' as kept").rows(), [[Some("é".to_owned())]]);
+}
+
+#[test]
+fn names_that_the_protocol_and_texts_share() {
+    let mut wire = agent();
+    wire.query(&format!("prepare foo as {HARMLESS}"));
+    wire.query("deallocate foo");
+    wire.pipeline(|p| {
+        p.parse("foo", RAW_QUERY).sync();
+    });
+    wire.reply();
+    clean("a statement of the protocol", &wire.query("execute foo"));
+    let mut wire = agent();
+    wire.query(&format!("begin; declare c cursor for {HARMLESS}; close c"));
+    wire.pipeline(|p| {
+        p.parse("", RAW_QUERY).bind("c", "", &[], 0).sync();
+    });
+    wire.reply();
+    clean("a portal of the protocol", &wire.query("fetch all from c"));
+}
+
+#[test]
+fn names_defined_anew_between_bind_and_execute() {
+    let ways = [
+        (format!("prepare foo as {HARMLESS}"), "execute foo", "deallocate foo", format!("prepare foo as {RAW_QUERY}")),
+        (
+            format!("begin; declare foo cursor for {HARMLESS}"),
+            "fetch all from foo",
+            "close foo",
+            format!("declare foo cursor for {RAW_QUERY}"),
+        ),
+    ];
+    for (first, used, gone, second) in &ways {
+        let mut wire = agent();
+        wire.query(first);
+        wire.pipeline(|p| {
+            p.parse("s", used).bind("p", "s", &[], 0).describe(b'P', "p");
+            run(p, gone);
+            run(p, second);
+            p.execute("p", 0).sync();
+        });
+        let reply = wire.reply();
+        clean(used, &reply);
+        assert_eq!(reply.sqlstate().as_deref(), Some("0A000"), "{used}");
+        let mut wire = agent();
+        wire.query(first);
+        wire.pipeline(|p| {
+            p.parse("s", used).sync();
+        });
+        wire.reply();
+        wire.pipeline(|p| {
+            run(p, gone);
+            run(p, second);
+            p.bind("p", "s", &[], 0).execute("p", 0).sync();
+        });
+        clean(used, &wire.reply());
+    }
+}
+
+#[test]
+fn a_prepared_text_whose_function_was_redefined() {
+    let made = |body: &str| {
+        STAND.owner(&format!("create or replace function public.meant(i int) returns text language sql stable as $$ {body} $$"));
+    };
+    made("select 'x'::text");
+    let mut wire = agent();
+    wire.query("prepare foo as select public.meant(9) as a");
+    wire.query("begin; declare c cursor for select public.meant(g) as a from generate_series(8, 9) g");
+    let executed = wire.query("execute foo");
+    assert_eq!(executed.rows(), [[Some("x".to_owned())]]);
+    made("select string_agg(upper(ssn), ',') from clinical.patients where id < i");
+    clean("execute", &wire.query("execute foo"));
+    clean("fetch", &wire.query("fetch all from c"));
+    STAND.owner("drop function public.meant(int)");
+}
+
+#[test]
+fn temporary_relations_that_are_gone_or_come_last() {
+    let _alone = ALONE.lock().unwrap();
+    let made = "create temp table patients (ssn text, id int)";
+    let used = "select upper(ssn) as a from patients where id < 9";
+    STAND.owner("alter role clinic_app set search_path = clinical, public, pg_temp");
+    let mut wire = agent();
+    wire.query(made);
+    clean("last in the path", &wire.query(used));
+    STAND.owner("alter role clinic_app set search_path = clinical, public");
+    for (open, undone) in [("begin", "rollback"), ("begin; savepoint a", "rollback to a")] {
+        let mut wire = agent();
+        wire.query(&format!("{open}; {made}"));
+        clean(undone, &go(&mut wire, &[undone, used]));
+    }
+    let mut wire = agent();
+    wire.query(&format!("begin; {made}; rollback; select 1"));
+    clean("undone in its own text", &wire.query(used));
+    let mut wire = agent();
+    wire.pipeline(|p| {
+        run(p, made);
+        p.flush();
+    });
+    while wire.read().unwrap().tag != b'C' {}
+    wire.pipeline(|p| {
+        run(p, "select 1 / 0");
+        p.sync();
+        run(p, used);
+        p.sync();
+    });
+    clean("undone by an error", &wire.reply());
+    clean("undone by an error", &wire.reply());
+    let mut wire = agent();
+    wire.query("begin; create temp table seven as select 7 as n");
+    assert_eq!(go(&mut wire, &["select n * 6 as x from seven"]).rows(), [[Some("42".to_owned())]], "ordinary work");
+    STAND.owner("alter role clinic_app reset search_path");
+}
+
+#[test]
+fn names_that_stand_for_nothing() {
+    let mut wire = agent();
+    wire.pipeline(|p| {
+        p.bind("", "nothing", &[], 0).sync();
+        p.execute("nowhere", 0).sync();
+        p.bind("", "", &[], 0).sync();
+    });
+    for (state, message) in [
+        ("26000", "prepared statement \"nothing\" does not exist"),
+        ("34000", "portal \"nowhere\" does not exist"),
+        ("26000", "unnamed prepared statement does not exist"),
+    ] {
+        let reply = wire.reply();
+        assert_eq!(reply.sqlstate().as_deref(), Some(state));
+        assert_eq!(reply.of(b'E').next().and_then(|error| error.field(b'M')).as_deref(), Some(message));
+    }
+}
