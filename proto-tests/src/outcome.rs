@@ -172,7 +172,7 @@ fn unplaced(message: &Message) -> Vec<u8> {
 fn shown(part: &Part, a: &Outcome, b: &Outcome) -> String {
     let [a, b] = [a, b].map(|outcome| outcome.part(part));
     let at = a.iter().zip(&b).position(|(a, b)| a != b).unwrap_or(a.len().min(b.len()));
-    let row = |rows: &[Cells]| rows.get(at).map_or_else(|| "nothing".to_owned(), |cells| text(cells));
+    let row = |rows: &[Cells]| rows.get(at).map_or_else(|| "nothing".to_owned(), text);
     format!("{part:?}: {} and {}; {} | {}", a.len(), b.len(), row(&a), row(&b))
 }
 
@@ -271,7 +271,7 @@ mod tests {
     fn what_goes_with_what_must_vary_too() {
         // each column alone is the same in both; which belong together is not
         let (a, b) = (of(&[&["1", "x", "p"], &["2", "y", "q"]]), of(&[&["1", "y", "q"], &["2", "x", "p"]]));
-        assert!(leaks(&a, &b, &[a.clone()]));
+        assert!(leaks(&a, &b, std::slice::from_ref(&a)));
         assert_eq!(judge([&a, &b], &a, std::iter::once(&b).map(both), |_| false), Judgement::Open);
         let half = of(&[&["1", "y", "p"], &["2", "x", "q"]]);
         assert!(leaks(&a, &b, &[half]), "the third column still goes with the first");
