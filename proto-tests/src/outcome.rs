@@ -2,7 +2,7 @@
 //!
 //! SQL leaves open which row comes first among equals. Twins lie differently on the disk and have different statistics, so such
 //! results differ though nothing masked was shown. That is believed only where one database alone, lying differently or planned
-//! differently, gives several results as well, for each smallest set of columns that differs.
+//! differently, or asked for these columns alone, gives several results as well, for each smallest set of columns that differs.
 
 use std::collections::BTreeMap;
 
@@ -72,6 +72,18 @@ impl Outcome {
         self.rows.entry(statement).or_default().push(vec![Some(row.to_vec())]);
     }
 
+    /// True if columns of the first statement are not what another outcome consists of.
+    #[must_use]
+    pub fn varies(&self, columns: &[usize], cut: &Self) -> bool {
+        self.part(&Part::Columns(0, columns.to_vec())) != cut.part(&Part::Columns(0, (0..columns.len()).collect()))
+    }
+
+    /// Columns of the first statement.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.width(0)
+    }
+
     /// The same with the rows of each statement sorted.
     #[must_use]
     pub fn sorted(&self) -> Self {
@@ -107,19 +119,27 @@ pub fn compare(a: &Outcome, b: &Outcome) -> Option<Judgement> {
     (a.sorted() == b.sorted()).then_some(Judgement::Order)
 }
 
-/// Judges two that differ by what the first database gives when it lies or is planned differently, asked for one after the other.
-pub fn judge(a: &Outcome, b: &Outcome, others: impl Iterator<Item = Outcome>) -> Judgement {
+/// Judges two that differ by what the first database gives when it lies or is planned differently, asked for one after the other:
+/// through pgveil and directly, and both must vary; `direct` is what it gives directly as it is. What still does not vary is asked
+/// of `alone`: whether columns of the first statement come otherwise when nothing else is asked for.
+pub fn judge(
+    [a, b]: [&Outcome; 2],
+    direct: &Outcome,
+    others: impl Iterator<Item = [Outcome; 2]>,
+    mut alone: impl FnMut(&[usize]) -> bool,
+) -> Judgement {
     let mut fixed = differing(a, b);
     if fixed.is_empty() {
         return Judgement::Leak("differs only at times".into());
     }
-    for other in others {
-        fixed.retain(|part| a.part(part) == other.part(part));
+    for [masked, plain] in others {
+        fixed.retain(|part| a.part(part) == masked.part(part) || direct.part(part) == plain.part(part));
         if fixed.is_empty() {
             return Judgement::Open;
         }
     }
-    Judgement::Leak(fixed.first().map_or_else(String::new, |part| shown(part, a, b)))
+    fixed.retain(|part| !matches!(part, Part::Columns(0, columns) if alone(columns)));
+    fixed.first().map_or(Judgement::Open, |part| Judgement::Leak(shown(part, a, b)))
 }
 
 /// The smallest parts that differ: columns alone, else two together, else whole rows.
@@ -152,7 +172,7 @@ fn unplaced(message: &Message) -> Vec<u8> {
 fn shown(part: &Part, a: &Outcome, b: &Outcome) -> String {
     let [a, b] = [a, b].map(|outcome| outcome.part(part));
     let at = a.iter().zip(&b).position(|(a, b)| a != b).unwrap_or(a.len().min(b.len()));
-    let row = |rows: &[Cells]| rows.get(at).map_or_else(|| "nothing".to_owned(), |cells| text(cells));
+    let row = |rows: &[Cells]| rows.get(at).map_or_else(|| "nothing".to_owned(), text);
     format!("{part:?}: {} and {}; {} | {}", a.len(), b.len(), row(&a), row(&b))
 }
 
@@ -189,8 +209,13 @@ mod tests {
         outcome
     }
 
+    /// Nothing is masked in what these tests see.
+    fn both(outcome: &Outcome) -> [Outcome; 2] {
+        [outcome.clone(), outcome.clone()]
+    }
+
     fn leaks(a: &Outcome, b: &Outcome, others: &[Outcome]) -> bool {
-        compare(a, b).is_none() && matches!(judge(a, b, others.iter().cloned()), Judgement::Leak(_))
+        compare(a, b).is_none() && matches!(judge([a, b], a, others.iter().map(both), |_| false), Judgement::Leak(_))
     }
 
     #[test]
@@ -237,7 +262,7 @@ mod tests {
     fn ties_are_open_and_hide_no_other_column() {
         let (a, b) = (of(&[&["kg", "1"], &["kg", "2"]]), of(&[&["mm", "1"], &["mm", "2"]]));
         let other = of(&[&["mg", "1"], &["mg", "2"]]);
-        assert_eq!(judge(&a, &b, [a.clone(), other.clone()].into_iter()), Judgement::Open);
+        assert_eq!(judge([&a, &b], &a, [&a, &other].into_iter().map(both), |_| false), Judgement::Open);
         let told = of(&[&["mm", "1"], &["mm", "3"]]);
         assert!(leaks(&a, &told, &[other]), "the second column is the same in every plan");
     }
@@ -246,10 +271,27 @@ mod tests {
     fn what_goes_with_what_must_vary_too() {
         // each column alone is the same in both; which belong together is not
         let (a, b) = (of(&[&["1", "x", "p"], &["2", "y", "q"]]), of(&[&["1", "y", "q"], &["2", "x", "p"]]));
-        assert!(leaks(&a, &b, &[a.clone()]));
-        assert_eq!(judge(&a, &b, std::iter::once(b.clone())), Judgement::Open);
+        assert!(leaks(&a, &b, std::slice::from_ref(&a)));
+        assert_eq!(judge([&a, &b], &a, std::iter::once(&b).map(both), |_| false), Judgement::Open);
         let half = of(&[&["1", "y", "p"], &["2", "x", "q"]]);
         assert!(leaks(&a, &b, &[half]), "the third column still goes with the first");
+    }
+
+    #[test]
+    fn columns_alone_prove_nothing_for_others() {
+        let (a, b) = (of(&[&["1", "x", "p"], &["2", "y", "p"]]), of(&[&["1", "y", "q"], &["2", "x", "q"]]));
+        let cut = of(&[&["2", "x"], &["1", "y"]]);
+        assert!(matches!(judge([&a, &b], &a, std::iter::empty(), |at| at == [0, 1] && a.varies(at, &cut)), Judgement::Leak(_)));
+        let same = of(&[&["1", "y", "p"], &["2", "x", "p"]]);
+        let tie = |at: &[usize]| at == [0, 1] && a.varies(at, &cut);
+        assert_eq!(judge([&a, &same], &a, std::iter::empty(), tie), Judgement::Open);
+        assert!(!a.varies(&[0, 1], &of(&[&["2", "y"], &["1", "x"]])));
+    }
+
+    #[test]
+    fn a_mask_that_varies_is_no_proof() {
+        let [a, b, other] = ["x", "y", "[redacted]"].map(|text| of(&[&[text]]));
+        assert!(matches!(judge([&a, &b], &a, std::iter::once([other, a.clone()]), |_| false), Judgement::Leak(_)));
     }
 
     #[test]

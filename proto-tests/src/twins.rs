@@ -15,6 +15,7 @@ pub struct Twins {
     masked: [Wire; 2],
     direct: [Wire; 2],
     port: u16,
+    direct_port: u16,
     who: Identity,
 }
 
@@ -74,17 +75,31 @@ impl Twins {
     /// If that fails.
     #[must_use]
     pub fn connect(stand: &Stand, who: &Identity) -> Self {
-        let app = Identity { user: "clinic_app".into(), password: "app".into(), dsn: String::new() };
         let pg: u16 = stand.value("PG_PORT").parse().unwrap();
-        let to = |port, who, database, most: u32| {
+        let to = |port, who: &Identity, database: &str, most: u32| {
             let options = format!("-c statement_timeout={most}");
             Wire::try_connect(port, who, database, &[("options", &options)]).unwrap().unwrap()
         };
         Self {
             masked: ["clinic", "mirror"].map(|database| to(stand.port(), who, database, AFTER_MS)),
-            direct: [("clinic", FIRST_MS), ("mirror", AFTER_MS)].map(|(database, most)| to(pg, &app, database, most)),
+            direct: [("clinic", FIRST_MS), ("mirror", AFTER_MS)].map(|(database, most)| to(pg, &app(), database, most)),
             port: stand.port(),
+            direct_port: pg,
             who: who.clone(),
+        }
+    }
+
+    /// Waits until pgveil knows the names it masks in free text, everywhere.
+    ///
+    /// # Panics
+    /// If it does not get to know them.
+    pub fn settle(stand: &Stand, who: &Identity) {
+        for database in ["clinic", "mirror", "shuffled"] {
+            let mut wire = Wire::try_connect(stand.port(), who, database, &[]).unwrap().unwrap();
+            crate::eventually("free text is scanned", || {
+                let rows = wire.query("select body from clinical.clinical_notes").rows();
+                rows.iter().any(|row| row[0].as_deref().is_some_and(|text| text != "[redacted]")).then_some(())
+            });
         }
     }
 
@@ -152,20 +167,50 @@ impl Twins {
     fn judge(&self, script: &Script, a: &Outcome, b: &Outcome) -> Judgement {
         let mut script = script.clone();
         let (mut a, mut b) = (a.clone(), b.clone());
-        if let Some(query) = script.steps.first().and_then(|step| copied(step)).map(str::to_owned) {
+        let query = query(&script).map(str::to_owned);
+        if let (Some(query), "copy") = (&query, script.shape) {
             // rows of COPY have no columns to tell apart: those of its query do
-            script = Script { steps: vec![query], mode: Mode::Simple, shape: "query" };
+            script = Script { steps: vec![query.clone()], mode: Mode::Simple, shape: "query" };
             let again = |database| self.elsewhere(database, "", &script).unwrap_or_default();
             (a, b) = (again("clinic"), again("mirror"));
         }
+        let width = a.columns();
+        let Some(direct) = self.directly("clinic", "", &script) else {
+            return Judgement::Leak("it cannot be asked again".into());
+        };
         let ways = PLANS.iter().flat_map(|plan| [("shuffled", *plan), ("clinic", *plan)]);
-        outcome::judge(&a, &b, ways.filter_map(|(database, plan)| self.elsewhere(database, plan, &script)))
+        let others = ways.filter_map(|(database, plan)| {
+            Some([self.elsewhere(database, plan, &script)?, self.directly(database, plan, &script)?])
+        });
+        let alone = |columns: &[usize]| query.as_deref().is_some_and(|query| self.alone(query, columns, width));
+        outcome::judge([&a, &b], &direct, others, alone)
+    }
+
+    /// True if columns of a query, asked for alone, come otherwise from the first database itself than together with the others.
+    /// They do where the server orders rows for another column's sake and ties of these follow that order.
+    fn alone(&self, query: &str, columns: &[usize], width: usize) -> bool {
+        let names: Vec<String> = (0..width).map(|at| format!("c{at}")).collect();
+        let taken: Vec<String> = columns.iter().map(|at| format!("c{at}")).collect();
+        let cut = format!("select {} from ({query}) as q({})", taken.join(", "), names.join(", "));
+        let of = |sql: &str| {
+            let script = Script { steps: vec![sql.to_owned()], mode: Mode::Simple, shape: "query" };
+            self.directly("clinic", "", &script)
+        };
+        matches!((of(query), of(&cut)), (Some(whole), Some(cut)) if whole.varies(columns, &cut))
     }
 
     /// What comes through pgveil from a connection of its own; `None` where it does not come to an end, or is an error.
     fn elsewhere(&self, database: &str, plan: &str, script: &Script) -> Option<Outcome> {
+        self.asked(self.port, &self.who, database, plan, script)
+    }
+
+    fn directly(&self, database: &str, plan: &str, script: &Script) -> Option<Outcome> {
+        self.asked(self.direct_port, &app(), database, plan, script)
+    }
+
+    fn asked(&self, port: u16, who: &Identity, database: &str, plan: &str, script: &Script) -> Option<Outcome> {
         let options = format!("-c statement_timeout={JUDGED_MS} {plan}");
-        let mut wire = Wire::try_connect(self.port, &self.who, database, &[("options", &options)]).unwrap().unwrap();
+        let mut wire = Wire::try_connect(port, who, database, &[("options", &options)]).unwrap().unwrap();
         let mut outcome = Outcome::default();
         for step in &script.steps {
             send(&mut wire, step, script.mode);
@@ -198,9 +243,20 @@ fn stopped(reply: &Reply) -> bool {
     reply.sqlstate().is_some_and(|state| matches!(state.as_str(), "57014" | "54001" | "53400"))
 }
 
-/// The query of `copy (...) to stdout`.
-fn copied(step: &str) -> Option<&str> {
-    step.strip_prefix("copy (")?.rsplit_once(") to stdout").map(|(query, _)| query)
+/// The one query of a script, where it has one.
+fn query(script: &Script) -> Option<&str> {
+    let (first, next) = (script.steps.first()?, script.steps.get(1).map_or("", String::as_str));
+    match script.shape {
+        "query" => Some(first),
+        "copy" => first.strip_prefix("copy (")?.rsplit_once(") to stdout").map(|(query, _)| query),
+        CURSOR => next.split_once(" cursor for ").map(|(_, query)| query),
+        "prepare" => next.split_once(" as ").map(|(_, query)| query),
+        _ => None,
+    }
+}
+
+fn app() -> Identity {
+    Identity { user: "clinic_app".into(), password: "app".into(), dsn: String::new() }
 }
 
 /// True if the script ends here.
