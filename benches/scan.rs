@@ -176,7 +176,7 @@ fn hostile(_: &mut Criterion) {
             let (run, _) = run(std::iter::once(piece.repeat(length / piece.len()).as_str()));
             let once = |_| {
                 let began = on_processor();
-                plan.rows(Unmasked::new(run.clone()), &mut out);
+                let _ = plan.rows(Unmasked::new(run.clone()), &mut out);
                 out.clear();
                 on_processor() - began
             };
@@ -197,7 +197,7 @@ fn steady(_: &mut Criterion) {
     for (name, (run, sum)) in cases {
         let (began, mut bytes) = (on_processor(), 0);
         while bytes < STEADY_BYTES {
-            plan.rows(Unmasked::new(run.clone()), &mut out);
+            let _ = plan.rows(Unmasked::new(run.clone()), &mut out);
             out.clear();
             bytes += sum;
         }
