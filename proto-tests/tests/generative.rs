@@ -2,6 +2,7 @@
 //!
 //! `PGVEIL_STATEMENTS` says how many (600), `PGVEIL_SEED` where to begin (1; or several, with commas), `PGVEIL_WORKERS` how many sessions run at once (4).
 //! A statement is the same for the same seed: `PGVEIL_STATEMENTS=1 PGVEIL_SEED=n` runs the one that failed.
+//! `PGVEIL_OPEN` prints what differs in order only or is left open.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -40,10 +41,10 @@ impl Tally {
         self.plans += usize::from(seen.plan);
         self.orders += usize::from(seen.order);
         let text = format!("[{seed} {} {:?}] {}", script.shape, script.mode, script.steps.join("; "));
+        if std::env::var_os("PGVEIL_OPEN").is_some() && (seen.open || seen.order) {
+            println!("{} {text}", if seen.open { "OPEN" } else { "ORDER" });
+        }
         if seen.open {
-            if std::env::var_os("PGVEIL_OPEN").is_some() {
-                println!("OPEN {text}");
-            }
             self.open = (self.open.0 + 1, text.clone());
         }
         if let Some(leak) = seen.leak {
