@@ -188,6 +188,8 @@ fn long(bytes: usize) -> Vec<(&'static str, String)> {
 
 /// Ten times the text may take this many times as long: what is linear takes ten.
 const STEEP: u32 = 70;
+/// How often what seems steep is measured again.
+const TRIES: usize = 3;
 
 #[test]
 fn long_texts_take_time_by_their_length() {
@@ -195,12 +197,23 @@ fn long_texts_take_time_by_their_length() {
     let sizes = if cfg!(debug_assertions) { [4_000, 40_000] } else { [100_000, 1_000_000] };
     let [short, full] = sizes.map(long);
     for ((name, short), (_, full)) in short.into_iter().zip(full) {
-        let (_, before) = small(short);
-        let (_, wait) = small(full);
+        // Whoever else uses the machine can make one measurement long, not each of them.
+        let measure = || (small(short.clone()).1, small(full.clone()).1);
+        let steep = |(before, wait): &(Duration, Duration)| {
+            *wait > WAIT_MAX || *wait > Duration::from_millis(50) && *wait > *before * STEEP
+        };
+        let mut times = measure();
+        for _ in 0..TRIES {
+            if !steep(&times) {
+                break;
+            }
+            times = measure();
+        }
+        let (before, wait) = times;
         if std::env::var("LINEAGE_TIMES").is_ok() {
             println!("{name}: {before:?} {wait:?}");
         }
-        if wait > WAIT_MAX || wait > Duration::from_millis(50) && wait > before * STEEP {
+        if steep(&times) {
             slow.push(format!("{name}: {before:?}, then {wait:?}"));
         }
     }
