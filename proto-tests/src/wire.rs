@@ -334,6 +334,28 @@ impl Wire {
         Ok(self.inbox.get_u8())
     }
 
+    /// Sends these bytes again and again until nothing is taken for a while, reading nothing; how many were taken.
+    ///
+    /// # Panics
+    /// If the socket fails, or takes more than `bytes_max`.
+    pub fn send_until_blocked(&mut self, bytes: &[u8], bytes_max: usize) -> usize {
+        self.socket.set_timeout(Duration::from_secs(2)).unwrap();
+        let (mut taken, mut at) = (0, 0);
+        while let Some(rest) = bytes.get(at..) {
+            match self.socket.write(rest) {
+                Ok(written) => {
+                    taken += written;
+                    at = (at + written) % bytes.len();
+                }
+                Err(error) if is_timeout(&error) => break,
+                Err(error) => panic!("{error} after {taken} bytes"),
+            }
+            assert!(taken <= bytes_max, "{taken} bytes were taken");
+        }
+        self.socket.set_timeout(crate::PATIENCE).unwrap();
+        taken
+    }
+
     /// Sends bytes and reads what comes meanwhile, as a client must that has more to say than all buffers hold.
     ///
     /// # Errors

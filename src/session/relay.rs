@@ -331,6 +331,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 }
             }
             server_tag::NOTIFICATION_RESPONSE => self.tiding = Some(self.house.tidings.knows(self.circle(), frame)),
+            // A crash, or an immediate shutdown, is told as a warning.
+            server_tag::NOTICE_RESPONSE => {
+                self.last_word |= matches!(ErrorFields::find(frame, b'C'), Some(b"57P01" | b"57P02"));
+            }
             server_tag::ERROR_RESPONSE => {
                 let severity = ErrorFields::find(frame, b'V').or_else(|| ErrorFields::find(frame, b'S'));
                 self.last_word |= matches!(severity, Some(b"FATAL" | b"PANIC"));
