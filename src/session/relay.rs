@@ -14,9 +14,9 @@ use tokio::sync::oneshot;
 use super::cancels::Done;
 use super::copy::{self, Copying, Data};
 use super::door::{Moved, READ_BYTES, SMALL_READ_BYTES, door, gone, next_read_bytes};
-use super::fault::Fault;
 use super::ground::{Ground, View};
 use super::hold::Hold;
+use super::long::Passing;
 use super::meter::Meter;
 use super::names::Names;
 use super::notice::Noticed;
@@ -31,12 +31,13 @@ use crate::ledger::SessionId;
 use crate::mask::{self, Exposure, Masked, RowPlan, Unmasked};
 use crate::store::Position;
 use crate::wire::{
-    CancelKey, ErrorFields, Frame, Limits, Malformed, ParameterStatus, Piece, Splitter, TransactionStatus, server_tag,
+    CancelKey, ErrorFields, Frame, Limits, Malformed, ParameterStatus, Piece, Place, Splitter, TransactionStatus, client_tag,
+    server_tag,
 };
 
 /// A socket is not read from while so many bytes wait for the other one.
 const BACKLOG_BYTES_MAX: u64 = 1 << 20;
-/// Longest Query, Parse or Bind that is read; longer ones are refused.
+/// Longest Query, Parse or Bind that is read; longer ones are refused, or passed on unread.
 const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Longest message of the database that is collected, rows apart.
 const SERVER_MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -65,8 +66,10 @@ pub(super) struct Relay<C, S> {
     pub(super) groups: Vec<String>,
     pub(super) session: SessionId,
     pub(super) upstream_key: Option<CancelKey>,
-    /// A frame that the conversation could not take yet.
-    waiting: Option<Frame>,
+    /// What the conversation could not take yet.
+    pub(super) waiting: Option<Piece>,
+    /// The exchange whose message is passed on unread, and how much of it has been.
+    pub(super) passing: Passing,
     pub(super) hold: Option<Hold>,
     pub(super) meter: Meter,
     /// Rows past the line that a rule draws: they wait for a person.
@@ -149,6 +152,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             session,
             upstream_key,
             waiting: None,
+            passing: Passing::default(),
             hold: None,
             meter: Meter::default(),
             withheld: None,
@@ -227,47 +231,38 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             && self.cancel_sent.is_none()
             && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
         {
-            let frame = match self.waiting.take() {
-                Some(frame) if self.flow.is_quiet() || self.flow.is_copying_in() => frame,
-                Some(frame) => {
-                    self.waiting = Some(frame);
-                    break;
+            let piece = match self.waiting.take() {
+                Some(piece) if self.flow.is_quiet() || self.flow.is_copying_in() => Some(piece),
+                Some(piece) => {
+                    self.waiting = Some(piece);
+                    None
                 }
-                None => match self.from_client.next().map_err(|fault| End::protocol(&fault))? {
-                    Some(Piece::Frame(frame)) => frame,
-                    Some(Piece::Run(run)) => {
-                        self.flow.copy_data(run.bytes, &mut self.out);
-                        self.dispatch()?;
-                        continue;
-                    }
-                    Some(Piece::Part(part)) => {
-                        self.flow.copy_data(part.bytes, &mut self.out);
-                        self.dispatch()?;
-                        continue;
-                    }
-                    Some(Piece::Oversize { tag, frame_bytes }) => {
-                        self.unreadable(tag, &Fault::Oversize(frame_bytes))?;
-                        continue;
-                    }
-                    None => break,
-                },
+                None => self.from_client.next().map_err(|fault| End::protocol(&fault))?,
             };
-            let tag = frame.tag();
-            let next = match self.flow.client(frame, &mut self.out) {
-                // A malformed statement is an error, as it is to the server; nothing of it has been forwarded.
-                Err(Violation::Client(fault)) if !matches!(fault, Malformed::Tag(_)) => {
-                    self.unreadable(tag, &Fault::Protocol(fault.to_string()))?;
-                    continue;
-                }
-                next => next.map_err(|violation| violated(&violation))?,
-            };
-            match next {
-                Next::Go => {}
-                Next::Quiet(frame) => self.waiting = Some(frame),
-                Next::Terminate => self.leaving = Some(End::Terminated),
-                Next::Ask(asked) => self.rule(asked).await?,
+            match piece {
+                Some(Piece::Frame(frame)) => self.client_frame(frame).await?,
+                Some(Piece::Run(run)) => self.flow.copy_data(run.bytes, &mut self.out),
+                Some(Piece::Part(part)) if part.tag == client_tag::COPY_DATA => self.flow.copy_data(part.bytes, &mut self.out),
+                Some(Piece::Part(part)) => self.pass_on(part.bytes, part.place == Place::Last)?,
+                Some(Piece::Oversize { frame_bytes, head, .. }) => self.long(head, frame_bytes).await?,
+                None => break,
             }
             self.dispatch()?;
+        }
+        Ok(())
+    }
+
+    async fn client_frame(&mut self, frame: Frame) -> Result<(), End> {
+        let next = match self.flow.client(frame.clone(), &mut self.out) {
+            // A malformed statement is an error, as it is to the server; nothing of it has been forwarded.
+            Err(Violation::Client(fault)) if !matches!(fault, Malformed::Tag(_)) => return self.malformed(frame, &fault),
+            next => next.map_err(|violation| violated(&violation))?,
+        };
+        match next {
+            Next::Go => {}
+            Next::Quiet(frame) => self.waiting = Some(Piece::Frame(frame)),
+            Next::Terminate => self.leaving = Some(End::Terminated),
+            Next::Ask(asked) => self.rule(asked).await?,
         }
         Ok(())
     }
@@ -336,6 +331,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 }
             }
             server_tag::NOTIFICATION_RESPONSE => self.tiding = Some(self.house.tidings.knows(self.circle(), frame)),
+            // A crash, or an immediate shutdown, is told as a warning.
+            server_tag::NOTICE_RESPONSE => {
+                self.last_word |= matches!(ErrorFields::find(frame, b'C'), Some(b"57P01" | b"57P02"));
+            }
             server_tag::ERROR_RESPONSE => {
                 let severity = ErrorFields::find(frame, b'V').or_else(|| ErrorFields::find(frame, b'S'));
                 self.last_word |= matches!(severity, Some(b"FATAL" | b"PANIC"));
@@ -576,7 +575,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 pub(super) fn violated(violation: &Violation) -> End {
     match violation {
         Violation::Client(fault) => End::protocol(fault),
-        Violation::Names => End::Protocol("too many prepared statements or portals".into()),
+        Violation::Names => End::Protocol("protocol violation: too many prepared statements or portals".into()),
         Violation::Server(_) | Violation::OutOfPlace(_) | Violation::Undescribed => End::Unmaskable,
     }
 }
