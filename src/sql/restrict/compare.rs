@@ -88,6 +88,13 @@ impl Judge<'_> {
 
     /// IS DISTINCT FROM, or IS NOT.
     pub(super) fn distinct(&mut self, place: usize, left: &Val, right: &Val, same: bool) -> Truth {
+        if let (Val::Row(lefts, _), Val::Row(rights, _)) = (left, right) {
+            let each = lefts
+                .iter()
+                .zip(rights)
+                .fold(Truth::True, |truth, (left, right)| truth.and(self.distinct(place, left, right, true)));
+            return if same { each } else { each.not() };
+        }
         match (left.is_null(), right.is_null()) {
             (true, true) => Truth::of(same),
             (true, false) => self.null_is(place, right, same),

@@ -45,6 +45,8 @@ pub(super) struct Judge<'e> {
     /// A NULL of the row at hand was met.
     pub(super) met_null: bool,
     parameters_null: bool,
+    /// A row of a query was dropped since a NULL was met.
+    pub(super) dropped_null: bool,
     /// The number of the row at hand.
     pub(super) row: u32,
     /// Its values so far.
@@ -82,6 +84,7 @@ impl<'e> Judge<'e> {
             met_parameter: false,
             met_null: false,
             parameters_null: false,
+            dropped_null: false,
             row: 0,
             current: HashMap::new(),
             aimed: HashMap::new(),
@@ -108,7 +111,7 @@ impl<'e> Judge<'e> {
         self.row = row;
         self.current.clear();
         self.aimed.clear();
-        (self.met_null, self.reads) = (false, 0);
+        (self.met_null, self.dropped_null, self.reads) = (false, false, 0);
     }
 
     /// True if the evaluation took too long, or went too deep.
@@ -142,7 +145,7 @@ impl<'e> Judge<'e> {
                 if truth == Truth::False { truth } else { truth.and(self.truth(condition, false)) }
             });
             self.sources.truncate(before);
-            truth = truth.or(all.if_there(combo.vague && tosses == self.tosses));
+            truth = truth.or(all.if_there(combo.vague, tosses != self.tosses));
         }
         truth
     }
@@ -298,7 +301,10 @@ impl<'e> Judge<'e> {
     fn in_query(&mut self, place: usize, left: &'e Expr, query: &'e Query, (sign, all): (&str, bool)) -> Truth {
         let left = self.value(left);
         let mut truth = Truth::of(all);
-        for row in self.rows(query, false) {
+        let before = std::mem::take(&mut self.dropped_null);
+        let rows = self.rows(query, false);
+        let dropped = std::mem::replace(&mut self.dropped_null, before);
+        for row in rows {
             let right = match (&left, row.values.as_slice()) {
                 (Val::Row(..), _) => Val::Row(row.values.clone(), Rc::from([])),
                 (_, [only]) => only.clone(),
@@ -306,10 +312,10 @@ impl<'e> Judge<'e> {
             };
             let tosses = self.tosses;
             let one = self.relate(place, sign, &left, &right);
-            let there = row.truth.if_there(row.vague && tosses == self.tosses);
+            let there = row.truth.if_there(row.vague, tosses != self.tosses);
             truth = if all { truth.and(there.not().or(one)) } else { truth.or(there.and(one)) };
         }
-        truth
+        if truth == Truth::False && dropped && !all { Truth::Null } else { truth }
     }
 
     /// `operator ANY` and ALL.

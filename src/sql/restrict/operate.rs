@@ -124,6 +124,7 @@ impl<'e> Judge<'e> {
             "text" | "varchar" | "bpchar" | "name" | "citext" if !kind.sized => match value {
                 Val::Text(_) => value,
                 Val::Open(_) => open(value),
+                Val::Row(..) => filled(mix(("row", value.id()))),
                 other => written(&other).map_or_else(|| open(other), |text| Val::text(&text)),
             },
             "int" | "integer" | "int4" | "int8" | "bigint" | "int2" | "smallint" | "oid" => {

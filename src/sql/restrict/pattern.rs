@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use regex::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder};
 
 /// Longest pattern that is matched.
 const PATTERN_BYTES_MAX: usize = 256;
@@ -27,7 +27,7 @@ impl Patterns {
             }
             self.known.insert(key.clone(), ready(pattern, fold));
         }
-        self.known.get(&key)?.as_ref().map(|regex| regex.is_match(text))
+        self.known.get(&key)?.as_ref().map(|regex| regex.is_match(text.as_bytes()))
     }
 
     /// SIMILAR TO.
@@ -54,16 +54,12 @@ fn ready(pattern: &str, fold: bool) -> Option<Regex> {
     if pattern.len() > PATTERN_BYTES_MAX || strange.iter().any(|part| plain.contains(part)) {
         return None;
     }
-    // Without tables of Unicode, `\w` and the folding of letters would be refused; what is left reads alike.
     RegexBuilder::new(pattern)
         .unicode(false)
         .case_insensitive(fold)
         .dot_matches_new_line(true)
         .size_limit(PROGRAM_BYTES_MAX)
         .build()
-        .or_else(|_| {
-            RegexBuilder::new(pattern).case_insensitive(fold).dot_matches_new_line(true).size_limit(PROGRAM_BYTES_MAX).build()
-        })
         .ok()
 }
 

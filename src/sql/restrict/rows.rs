@@ -145,6 +145,9 @@ impl<'e> Judge<'e> {
                 combo.truth = combo.truth.and(self.merged(join, before));
             }
             self.sources.truncate(before);
+            if combo.vague && combo.truth.lets() {
+                combo.truth = Truth::True;
+            }
             combo.vague &= tosses == self.tosses;
             if let Some(named) = &named {
                 combo.sources.iter_mut().for_each(|source| source.alias = named.clone());
@@ -202,7 +205,11 @@ impl<'e> Judge<'e> {
 
     /// EXISTS.
     pub(super) fn exists(&mut self, query: &'e Query) -> Truth {
-        self.rows(query, true).into_iter().fold(Truth::False, |truth, row| truth.or(row.truth.if_there(row.vague)))
+        let before = std::mem::take(&mut self.dropped_null);
+        let rows = self.rows(query, true);
+        let truth = rows.into_iter().fold(Truth::False, |truth, row| truth.or(row.truth.if_there(row.vague, false)));
+        let dropped = std::mem::replace(&mut self.dropped_null, before);
+        if truth == Truth::False && dropped { Truth::Null } else { truth }
     }
 
     /// The value of a query.
@@ -306,7 +313,7 @@ impl<'e> Judge<'e> {
                 for (left, right) in row.values.iter().zip(&other.values) {
                     same = same.and(self.distinct(place, left, right, true));
                 }
-                among = among.or(same.if_there(other.vague && tosses == self.tosses));
+                among = among.or(same.if_there(other.vague, tosses != self.tosses));
             }
             row.truth = row.truth.and(if link.except { among.not() } else { among });
         }
@@ -342,8 +349,9 @@ impl<'e> Judge<'e> {
             self.sources.extend(combo.sources.iter().cloned());
             let truth = select.condition.iter().fold(combo.truth, |truth, condition| truth.and(self.truth(condition, false)));
             self.sources.truncate(start);
+            self.dropped_null |= truth == Truth::Null;
             if truth.lets() {
-                combo.truth = truth;
+                combo.truth = if combo.vague { Truth::True } else { truth };
                 combo.vague &= tosses == self.tosses;
                 kept.push(combo);
             }
@@ -379,8 +387,9 @@ impl<'e> Judge<'e> {
         let member = |combo: &Combo<'e>, truth: Truth| (combo.sources.clone(), truth);
         if select.group.is_empty() {
             self.sources.extend(kept.first().map(|combo| combo.sources.clone()).unwrap_or_default());
-            self.group =
-                Some(Group { members: kept.iter().map(|combo| member(combo, combo.truth.if_there(combo.vague))).collect() });
+            self.group = Some(Group {
+                members: kept.iter().map(|combo| member(combo, combo.truth.if_there(combo.vague, false))).collect(),
+            });
             self.group_row(select, Truth::True, rows);
             self.sources.truncate(start);
             return;
@@ -389,7 +398,7 @@ impl<'e> Judge<'e> {
         for (at, leader) in kept.iter().enumerate() {
             let mut members = vec![member(leader, Truth::True)];
             for (other, combo) in kept.iter().enumerate().filter(|(other, _)| *other != at) {
-                let mut same = combo.truth.if_there(combo.vague);
+                let mut same = combo.truth.if_there(combo.vague, false);
                 for (left, right) in keys.get(at).into_iter().flatten().zip(keys.get(other).into_iter().flatten()) {
                     same = same.and(self.distinct(std::ptr::from_ref(select).addr(), left, right, true));
                 }

@@ -46,9 +46,14 @@ impl Truth {
         }
     }
 
-    /// The same of a row that may not be there at all.
-    pub(super) fn if_there(self, vague: bool) -> Self {
-        if vague { self.and(Self::Maybe) } else { self }
+    /// The same of a row of which nothing says that it is there, unless a coin fell for it.
+    pub(super) fn if_there(self, vague: bool, tossed: bool) -> Self {
+        match (vague, tossed) {
+            (false, _) => self,
+            (true, false) => self.and(Self::Maybe),
+            (true, true) if self == Self::Maybe => Self::True,
+            (true, true) => self,
+        }
     }
 
     /// True if a row may be let through.
