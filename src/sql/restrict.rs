@@ -110,7 +110,7 @@ fn leaves_out<'e>(judge: &mut Judge<'e>, guess: Guess, parameters_null: bool, as
             return false;
         }
         match truth {
-            Truth::False => return true,
+            Truth::False if !judge.lost_to_null => return true,
             Truth::Null if !judge.met_null => return true,
             _ => {}
         }

@@ -106,16 +106,16 @@ impl<'e> Judge<'e> {
         }
         self.sources.extend(leader);
         self.group = Some(group);
-        sum_up(name, place, &sure, &perhaps)
+        sum_up(name, &sure, &perhaps)
     }
 }
 
-fn sum_up(name: &str, place: usize, sure: &[Vec<Val>], perhaps: &[Vec<Val>]) -> Val {
+fn sum_up(name: &str, sure: &[Vec<Val>], perhaps: &[Vec<Val>]) -> Val {
     let first = |rows: &[Vec<Val>]| -> Vec<Val> {
         rows.iter().map(|args| args.first().cloned().unwrap_or(Val::Bool(true))).filter(|value| !value.is_null()).collect()
     };
     let (known, more) = (first(sure), first(perhaps));
-    let id = mix((name, place, ids(&known), ids(&more)));
+    let id = mix((name, ids(&known), ids(&more)));
     let exact = perhaps.is_empty();
     match name {
         "count" => {

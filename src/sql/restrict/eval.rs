@@ -47,6 +47,10 @@ pub(super) struct Judge<'e> {
     parameters_null: bool,
     /// A row of a query was dropped since a NULL was met.
     pub(super) dropped_null: bool,
+    /// What a query said of the row at hand, it said since a NULL was met.
+    pub(super) lost_to_null: bool,
+    /// Hashes of the texts of queries.
+    texts: HashMap<usize, u64>,
     /// The number of the row at hand.
     pub(super) row: u32,
     /// Its values so far.
@@ -85,6 +89,8 @@ impl<'e> Judge<'e> {
             met_null: false,
             parameters_null: false,
             dropped_null: false,
+            lost_to_null: false,
+            texts: HashMap::new(),
             row: 0,
             current: HashMap::new(),
             aimed: HashMap::new(),
@@ -111,7 +117,12 @@ impl<'e> Judge<'e> {
         self.row = row;
         self.current.clear();
         self.aimed.clear();
-        (self.met_null, self.dropped_null, self.reads) = (false, false, 0);
+        (self.met_null, self.dropped_null, self.lost_to_null, self.reads) = (false, false, false, 0);
+    }
+
+    /// The same for queries that are written alike.
+    pub(super) fn text_id(&mut self, place: usize, query: &Query) -> u64 {
+        *self.texts.entry(place).or_insert_with(|| mix(format!("{query:?}")))
     }
 
     /// True if the evaluation took too long, or went too deep.
@@ -315,7 +326,8 @@ impl<'e> Judge<'e> {
             let there = row.truth.if_there(row.vague, tosses != self.tosses);
             truth = if all { truth.and(there.not().or(one)) } else { truth.or(there.and(one)) };
         }
-        if truth == Truth::False && dropped && !all { Truth::Null } else { truth }
+        self.lost_to_null |= truth == Truth::False && dropped;
+        truth
     }
 
     /// `operator ANY` and ALL.

@@ -338,6 +338,11 @@ fn cut(text: &str, from: i64, count: Option<i64>) -> String {
 }
 
 fn texts(name: &str, field: Option<&str>, args: &[Val]) -> Option<Val> {
+    if let ("position", [Val::Text(sought), _]) = (name, args)
+        && sought.is_empty()
+    {
+        return Some(Val::whole(1.0));
+    }
     let Some(Val::Text(text)) = args.first() else { return texts_open(name, args) };
     let other = match args.get(1) {
         Some(Val::Text(other)) => Some(&**other),

@@ -204,7 +204,11 @@ fn prefix(sign: &str, value: Val) -> Val {
 
 /// A result of which only what it was made from is known.
 pub(super) fn unknown(sign: &str, left: &Val, right: &Val) -> Val {
-    Val::open(mix((sign, left.id(), right.id())))
+    let present = |value: &Val| !matches!(value, Val::Open(open) if !open.present);
+    // What is looked up need not be there.
+    let looked_up = sign.contains('>') && (sign.contains('-') || sign.contains('#'));
+    let id = mix((sign, left.id(), right.id()));
+    Val::Open(Open { id, present: present(left) && present(right) && !looked_up, ..Open::default() })
 }
 
 fn reflexive(sign: &str, left: &Val, right: &Val) -> Val {

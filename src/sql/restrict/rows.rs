@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::super::catalog::Relation;
 use super::super::tree::{Arm, Change, Expr, From, Join, Joint, Link, Query, Select};
 use super::Scope;
 use super::aggregate::Group;
@@ -115,12 +116,26 @@ impl<'e> Judge<'e> {
         let same = matches!(own, Some(Kind::Own(None)))
             && self.target.len() == 1
             && relations.first().map(|relation| relation.oid) == self.target.first().map(|target| target.oid);
-        let other = Source { alias: alias.clone(), renamed, kind: Kind::Other(id, relations.into(), same) };
+        let relations: Rc<[&Relation]> = relations.into();
+        let other = Source { alias: alias.clone(), renamed, kind: Kind::Other(id, relations.clone(), same) };
         let mut all = Vec::new();
         if let Some(kind) = own {
             let truth = if sampled { self.chance(id) } else { Truth::True };
-            all.push(Combo { sources: vec![Source { alias, renamed, kind }], truth, vague: false });
+            all.push(Combo { sources: vec![Source { alias: alias.clone(), renamed, kind }], truth, vague: false });
         }
+        // The rows of the same relation that are at hand outside are among its rows, too.
+        let first = relations.first().map(|relation| relation.oid);
+        let again: Vec<Kind<'e>> = self
+            .sources
+            .iter()
+            .filter(|source| matches!(&source.kind, Kind::Other(_, known, _) if first.is_some() && known.first().map(|known| known.oid) == first))
+            .map(|source| source.kind.clone())
+            .collect();
+        all.extend(again.into_iter().map(|kind| Combo {
+            sources: vec![Source { alias: alias.clone(), renamed, kind }],
+            truth: Truth::True,
+            vague: false,
+        }));
         all.push(Combo { sources: vec![other], truth: Truth::True, vague: true });
         all
     }
@@ -209,7 +224,8 @@ impl<'e> Judge<'e> {
         let rows = self.rows(query, true);
         let truth = rows.into_iter().fold(Truth::False, |truth, row| truth.or(row.truth.if_there(row.vague, false)));
         let dropped = std::mem::replace(&mut self.dropped_null, before);
-        if truth == Truth::False && dropped { Truth::Null } else { truth }
+        self.lost_to_null |= truth == Truth::False && dropped;
+        truth
     }
 
     /// The value of a query.
@@ -218,7 +234,8 @@ impl<'e> Judge<'e> {
         let rows = self.rows(query, false);
         let reads = std::mem::replace(&mut self.reads, before);
         self.reads = mix((self.reads, reads));
-        let open = || Val::open(mix(("query", place, reads)));
+        let text = self.text_id(place, query);
+        let open = || Val::open(mix(("query", text, reads)));
         let value = match rows.as_slice() {
             [] => Val::Null,
             [only] => only.values.first().cloned().unwrap_or(Val::Null),

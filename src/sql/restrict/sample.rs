@@ -182,6 +182,16 @@ pub(super) fn is_system(column: &str) -> bool {
     ["ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"].contains(&column)
 }
 
+/// The least and the most that a column of a kind may hold.
+pub(super) fn ends(kind: &Kind) -> (Option<Rc<Val>>, Option<Rc<Val>>) {
+    match kind {
+        Kind::Whole(low, high, key) => {
+            (Some(Rc::new(Val::whole(if *key { 1.0 } else { *low }))), Some(Rc::new(Val::whole(*high))))
+        }
+        _ => (None, None),
+    }
+}
+
 /// Values that any column of a kind may hold.
 fn base(kind: &Kind) -> Vec<Val> {
     let numbers = |all: &[f64], whole: bool| all.iter().map(|number| Val::Number(*number, whole)).collect();

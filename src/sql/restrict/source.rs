@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::catalog::{Attribute, ColumnOrigin, Relation, RelationKind};
 use super::eval::Judge;
-use super::sample::is_system;
+use super::sample::{ends, is_system};
 use super::value::{Open, Val, mix};
 
 /// Most generations of inheritance that are looked through.
@@ -167,7 +167,9 @@ impl<'e> Judge<'e> {
                     _ => None,
                 };
                 let present = attribute.is_some_and(|known| known.not_null);
-                Val::Open(Open { id: mix((id, column)), present, loose: true, unlike, ..Open::default() })
+                let kind = attribute.map(|known| self.kind_of(known.type_oid, known.unique && known.not_null, 0));
+                let (low, high) = kind.as_ref().map_or((None, None), ends);
+                Val::Open(Open { id: mix((id, column)), low, high, present, loose: true, unlike })
             }
         }
     }
