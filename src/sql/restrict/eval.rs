@@ -49,7 +49,7 @@ pub(super) struct Judge<'e> {
     pub(super) dropped_null: bool,
     /// What a query said of the row at hand, it said since a NULL was met.
     pub(super) lost_to_null: bool,
-    /// Hashes of the texts of queries.
+    /// Hashes of the texts of queries and calls.
     texts: HashMap<usize, u64>,
     /// The number of the row at hand.
     pub(super) row: u32,
@@ -120,9 +120,9 @@ impl<'e> Judge<'e> {
         (self.met_null, self.dropped_null, self.lost_to_null, self.reads) = (false, false, false, 0);
     }
 
-    /// The same for queries that are written alike.
-    pub(super) fn text_id(&mut self, place: usize, query: &Query) -> u64 {
-        *self.texts.entry(place).or_insert_with(|| mix(format!("{query:?}")))
+    /// The same for what is written alike.
+    pub(super) fn text_id(&mut self, place: usize, part: &dyn std::fmt::Debug) -> u64 {
+        *self.texts.entry(place).or_insert_with(|| mix(format!("{part:?}")))
     }
 
     /// True if the evaluation took too long, or went too deep.
@@ -246,7 +246,7 @@ impl<'e> Judge<'e> {
             Truth::True => Val::Bool(true),
             Truth::False => Val::Bool(false),
             Truth::Null => Val::Null,
-            Truth::Maybe => Val::present(mix(("maybe", place))),
+            Truth::Maybe => Val::maybe(mix(("maybe", place))),
         }
     }
 

@@ -62,8 +62,8 @@ const GIVES: [(&str, f64, f64); 48] = [
 ];
 
 /// Functions that give a text that is not empty.
-const FILLED: [&str; 10] =
-    ["md5", "quote_literal", "quote_nullable", "quote_ident", "to_hex", "chr", "version", "sha256", "sha512", "inet_client_addr"];
+const FILLED: [&str; 9] =
+    ["quote_literal", "quote_nullable", "quote_ident", "to_hex", "chr", "version", "sha256", "sha512", "inet_client_addr"];
 
 /// Functions that give something whatever they are given.
 const PRESENT: [&str; 25] = [
@@ -121,7 +121,7 @@ impl<'e> Judge<'e> {
         }
         let args = self.values(&call.args);
         if call.window {
-            return gives(name, mix(("window", place, self.row)), true, 1.0);
+            return gives(name, mix(("window", self.text_id(place, call), self.row)), true, 1.0);
         }
         let other = call.name.len() > 1 && call.name.first().is_some_and(|schema| schema != "pg_catalog");
         if other {
@@ -164,7 +164,7 @@ fn truth_value(truth: super::truth::Truth, place: usize) -> Val {
         Truth::True => Val::Bool(true),
         Truth::False => Val::Bool(false),
         Truth::Null => Val::Null,
-        Truth::Maybe => Val::present(mix(("maybe", place))),
+        Truth::Maybe => Val::maybe(mix(("maybe", place))),
     }
 }
 
@@ -173,6 +173,10 @@ pub(super) fn gives(name: &str, id: u64, present: bool, least: f64) -> Val {
     if let Some((_, low, high)) = GIVES.iter().find(|(known, ..)| *known == name) {
         let low = if name == "count" { least } else { *low };
         return between(id, low, *high, present);
+    }
+    if name == "md5" {
+        let low = Some(Rc::new(Val::text("0")));
+        return Val::Open(Open { id, low, present, letters: Some(32), ..Open::default() });
     }
     if FILLED.contains(&name) {
         return filled(id);
@@ -405,7 +409,14 @@ fn texts(name: &str, field: Option<&str>, args: &[Val]) -> Option<Val> {
 /// Texts of which the second argument alone decides.
 fn texts_open(name: &str, args: &[Val]) -> Option<Val> {
     let empty = |at: usize| matches!(args.get(at), Some(Val::Text(text)) if text.is_empty());
+    let letters = match args.first() {
+        Some(Val::Open(open)) => open.letters,
+        _ => None,
+    };
     match name {
+        "length" | "char_length" | "character_length" | "octet_length" if letters.is_some() => {
+            letters.map(|letters| Val::whole(f64::from(letters)))
+        }
         "length" | "char_length" | "character_length" | "octet_length"
             if matches!(args.first().and_then(Val::low), Some(Val::Text(_))) =>
         {

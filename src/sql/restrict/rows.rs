@@ -112,7 +112,11 @@ impl<'e> Judge<'e> {
     fn relation(&mut self, name: &'e [String], alias: Rc<str>, renamed: &'e [String], sampled: bool) -> Vec<Combo<'e>> {
         let relations = self.relations(name);
         let own = self.own(name, &relations);
-        let id = mix(("relation", &*alias, self.depth, self.sources.len()));
+        let first = relations.first().map(|relation| relation.oid);
+        let like = |source: &&Source<'e>| matches!(&source.kind, Kind::Other(_, known, _) if known.first().map(|known| known.oid) == first);
+        let again: Vec<Kind<'e>> = self.sources.iter().filter(like).map(|source| source.kind.clone()).collect();
+        // The same row, whichever query asks for it.
+        let id = mix(("relation", name.last(), first, again.len()));
         let same = matches!(own, Some(Kind::Own(None)))
             && self.target.len() == 1
             && relations.first().map(|relation| relation.oid) == self.target.first().map(|target| target.oid);
@@ -124,13 +128,7 @@ impl<'e> Judge<'e> {
             all.push(Combo { sources: vec![Source { alias: alias.clone(), renamed, kind }], truth, vague: false });
         }
         // The rows of the same relation that are at hand outside are among its rows, too.
-        let first = relations.first().map(|relation| relation.oid);
-        let again: Vec<Kind<'e>> = self
-            .sources
-            .iter()
-            .filter(|source| matches!(&source.kind, Kind::Other(_, known, _) if first.is_some() && known.first().map(|known| known.oid) == first))
-            .map(|source| source.kind.clone())
-            .collect();
+        let again = if first.is_some() { again } else { Vec::new() };
         all.extend(again.into_iter().map(|kind| Combo {
             sources: vec![Source { alias: alias.clone(), renamed, kind }],
             truth: Truth::True,

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::super::catalog::{Attribute, Oid, TypeKind};
-use super::super::tree::{Expr, Value};
+use super::super::tree::{Arm, Expr, From, Query, Value};
 use super::NULLS_EVERY;
 use super::eval::Judge;
 use super::look::any;
@@ -12,6 +12,8 @@ use super::value::{self, Val, mix};
 
 /// Most constants of a condition that are taken for values of columns.
 const CONSTANTS_MAX: usize = 48;
+/// Most expressions of queries that are searched for constants.
+const EXPRESSIONS_MAX: usize = 256;
 /// Most domains within domains, arrays within arrays.
 const TYPES_NESTED_MAX: usize = 8;
 
@@ -51,19 +53,27 @@ pub(super) enum Kind {
 }
 
 impl<'e> Judge<'e> {
-    /// Takes in the constants of conditions.
+    /// Takes in the constants of conditions, and of the queries in them.
     pub(super) fn collect(&mut self, conditions: &[&'e Expr]) {
-        for condition in conditions {
-            any(condition, &mut |part| {
-                if let Expr::Value(value) = part
-                    && !matches!(value, Value::Null | Value::Other)
-                    && self.constants.len() < CONSTANTS_MAX
-                    && !self.constants.contains(&value)
-                {
-                    self.constants.push(value);
+        let mut left: Vec<&'e Expr> = conditions.to_vec();
+        for _ in 0..EXPRESSIONS_MAX {
+            let Some(expr) = left.pop() else { return };
+            any(expr, &mut |part| {
+                match part {
+                    Expr::Value(value) => self.collect_one(value),
+                    Expr::Query(query) | Expr::Exists(query) | Expr::ArrayQuery(query) | Expr::InQuery(_, query, _) => {
+                        inner(query, &mut left);
+                    }
+                    _ => {}
                 }
                 self.constants.len() >= CONSTANTS_MAX
             });
+        }
+    }
+
+    fn collect_one(&mut self, value: &'e Value) {
+        if !matches!(value, Value::Null | Value::Other) && !self.constants.contains(&value) {
+            self.constants.push(value);
         }
     }
 
@@ -178,6 +188,36 @@ impl<'e> Judge<'e> {
     }
 }
 
+/// The expressions that a query's rows depend on.
+fn inner<'e>(query: &'e Query, all: &mut Vec<&'e Expr>) {
+    for arm in &query.arms {
+        match arm {
+            Arm::Select(select) => {
+                all.extend(select.items.iter().map(|(value, _)| value).chain(&select.condition).chain(&select.having));
+                for from in &select.from {
+                    match from {
+                        From::Query(query, _) => all.extend(within(query)),
+                        From::Join(join) => all.extend(&join.inner),
+                        From::Relation(..) | From::Functions(..) => {}
+                    }
+                }
+            }
+            Arm::Values(rows) => all.extend(rows.iter().flatten()),
+            Arm::Query(query) => all.extend(within(query)),
+            Arm::Table(_) => {}
+        }
+    }
+}
+
+/// The conditions of a query in FROM, no deeper.
+fn within(query: &Query) -> impl Iterator<Item = &Expr> {
+    query.arms.iter().filter_map(|arm| match arm {
+        Arm::Select(select) => select.condition.as_ref(),
+        Arm::Values(_) | Arm::Query(_) | Arm::Table(_) => None,
+    })
+}
+
+/// True for the columns that every table has.
 pub(super) fn is_system(column: &str) -> bool {
     ["ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"].contains(&column)
 }

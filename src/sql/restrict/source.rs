@@ -169,7 +169,7 @@ impl<'e> Judge<'e> {
                 let present = attribute.is_some_and(|known| known.not_null);
                 let kind = attribute.map(|known| self.kind_of(known.type_oid, known.unique && known.not_null, 0));
                 let (low, high) = kind.as_ref().map_or((None, None), ends);
-                Val::Open(Open { id: mix((id, column)), low, high, present, loose: true, unlike })
+                Val::Open(Open { id: mix((id, column)), low, high, present, loose: true, unlike, letters: None })
             }
         }
     }

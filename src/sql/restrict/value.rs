@@ -45,6 +45,8 @@ pub(super) struct Open {
     pub(super) present: bool,
     /// True if it stands for any value of another relation's column.
     pub(super) loose: bool,
+    /// Letters of a text.
+    pub(super) letters: Option<u8>,
     /// What it is surely not.
     pub(super) unlike: Option<u64>,
 }
@@ -58,6 +60,12 @@ impl Val {
     /// An open value that is not NULL.
     pub(super) fn present(id: u64) -> Self {
         Self::Open(Open { id, present: true, ..Open::default() })
+    }
+
+    /// TRUE or FALSE.
+    pub(super) fn maybe(id: u64) -> Self {
+        let (low, high) = (Some(Rc::new(Self::Bool(false))), Some(Rc::new(Self::Bool(true))));
+        Self::Open(Open { id, low, high, present: true, ..Open::default() })
     }
 
     pub(super) fn text(text: &str) -> Self {
