@@ -125,6 +125,17 @@ const CLEAN_ANSWERS: &[&str] = &[
     "notify tidings, 'x'; select pg_notify('tidings', last_name) from clinical.patients limit 1",
     "select set_config('my.x', last_name, false) from clinical.patients limit 1; show my.x",
     "set search_path = clinical; select last_name, ssn from patients limit 5; reset search_path",
+    // a part of a document under other names, in another place, in pieces
+    "select upper(contact #>> '{emergency}'), initcap(contact->>'phones'), replace(contact->>'emergency', 'name', 'nome') from clinical.patients",
+    "select to_jsonb(t), row_to_json(t) from (select contact->'emergency' as d from clinical.patients) t",
+    "select jsonb_build_object('x', contact->'emergency'), '{}'::jsonb || jsonb_build_object('k', contact->'phones') from clinical.patients",
+    "select jsonb_path_query_first(contact, '$.emergency')->'name', (array[contact->'emergency'])[1]->'name' from clinical.patients",
+    "select (select array_agg(contact->'emergency') from clinical.patients)[5]->'name'",
+    // a temporary relation of a masked one's name
+    "begin; create temp table patients (id int, ssn text); insert into patients (id, ssn) select id, ssn from clinical.patients; \
+     select lower(ssn) from patients; rollback",
+    "create temp table patients (id int, ssn text); insert into pg_temp.patients (ssn) select ssn from clinical.patients; \
+     select lower(ssn) from patients; drop table patients",
 ];
 
 #[test]

@@ -59,8 +59,7 @@ async fn stand(with_tls: bool, change: impl FnOnce(&mut Acceptor)) -> Stand {
 /// The same where the databases speak this minor version.
 async fn stand_of(minor_max: u16, with_tls: bool, change: impl FnOnce(&mut Acceptor)) -> Stand {
     let (certificate, tls) = certificate();
-    let mut acceptor =
-        Acceptor { tls: with_tls.then_some(tls), plaintext: true, login_time_max: Duration::from_secs(20) };
+    let mut acceptor = Acceptor { tls: with_tls.then_some(tls), plaintext: true, login_time_max: Duration::from_secs(20) };
     change(&mut acceptor);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

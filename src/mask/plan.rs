@@ -185,7 +185,13 @@ impl<'m> Judge<'m> {
         if column.table_oid == 0 {
             return self.by_text(lineage);
         }
-        let reason = self.by_origin(column)?;
+        let reason = match self.by_origin(column) {
+            // A column of a temporary relation that nobody else knows.
+            Err(cause) if cause.untraced && lineage.is_some_and(|lineage| lineage.direct && lineage.is_clean()) => {
+                return Ok("a column of a temporary relation".to_owned());
+            }
+            reason => reason?,
+        };
         match lineage.map(|lineage| judge(lineage, self.map)) {
             Some(judged) if matches!(judged.judgement, Judgement::Strategy(_) | Judgement::Derived) => {
                 self.by_text(lineage).map(|_| reason)

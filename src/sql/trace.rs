@@ -39,7 +39,7 @@ use self::queries::Known;
 use self::scope::Level;
 use self::value::{Column, Shared, Value};
 use super::catalog::Catalog;
-use super::facts::FunctionName;
+use super::facts::{FunctionName, Temporaries};
 use super::lineage::{Stored, Untraced};
 use super::tree::Query;
 
@@ -56,7 +56,7 @@ type Output = Result<Rc<Vec<Column>>, Untraced>;
 /// Follows the values of one statement.
 struct Tracer<'a> {
     catalog: &'a Catalog,
-    made: &'a [String],
+    made: &'a Temporaries,
     levels: Vec<Level<'a>>,
     ctes: Vec<Known<'a>>,
     /// Arguments of the function whose body is followed.
@@ -75,7 +75,7 @@ struct Tracer<'a> {
 }
 
 impl<'a> Tracer<'a> {
-    fn new(catalog: &'a Catalog, made: &'a [String]) -> Self {
+    fn new(catalog: &'a Catalog, made: &'a Temporaries) -> Self {
         Self {
             catalog,
             made,

@@ -140,7 +140,10 @@ fn startup_options(stage: &mut Stage<'_>) {
     ] {
         stage.note(options);
         let Some(mut wire) = stage.connect_with(VERSION_3_0, &[("options", options)]) else { continue };
-        stage.ask(&mut wire, &["show work_mem", "show geqo", "show search_path", "reset all", "show work_mem", "show search_path"]);
+        stage.ask(
+            &mut wire,
+            &["show work_mem", "show geqo", "show search_path", "reset all", "show work_mem", "show search_path"],
+        );
     }
 }
 

@@ -40,6 +40,10 @@ impl<'a> Tracer<'a> {
             Expr::Star(name) => self.row_of(name).unwrap_or_else(|| Rc::new(Value::untraced(Untraced::Name))),
             Expr::Call(call) => self.call(call),
             Expr::Chain(signs, args) => self.chain(signs, args),
+            Expr::Compare(sign @ ("=" | "<>"), sides) if constant::is_empty(&sides.1) => {
+                let value = self.expr(&sides.0);
+                if self.is_text(&value) { Rc::new(null_test(&value)) } else { self.computed(sign, [&sides.0, &sides.1]) }
+            }
             Expr::Compare(sign, sides) => self.computed(sign, [&sides.0, &sides.1]),
             Expr::And(list) => self.computed("and", list),
             Expr::Or(list) => self.computed("or", list),
@@ -286,7 +290,7 @@ pub(super) fn null_test(value: &Value) -> Value {
         let computed = |step: &crate::sql::lineage::Step| step.function != "is null";
         source.way = match &source.way {
             Way::Through(step) if computed(step) => continue,
-            Way::Part(_) if !value.plain => continue,
+            Way::Within(_) if !value.plain => continue,
             _ => Way::Counted,
         };
     }

@@ -72,7 +72,8 @@ impl<'a> Tracer<'a> {
     pub(super) fn stored(&self, name: &[String]) -> Columns<'a> {
         let relation = names::relation_in(self.catalog, self.made, name);
         if relation.temporary {
-            return Columns::Unknown(Untraced::Columns);
+            let known = self.made.get(&relation.name).and_then(|made| made.columns.as_deref());
+            return known.map_or(Columns::Unknown(Untraced::Columns), own);
         }
         let known: Vec<_> = relation.oids.iter().filter_map(|oid| self.catalog.relations.get(oid)).collect();
         match known.as_slice() {
@@ -231,6 +232,12 @@ impl<'a> Tracer<'a> {
         }
         None
     }
+}
+
+/// The columns of a temporary relation: nothing that is masked is ever stored in one.
+fn own<'a>(names: &[String]) -> Columns<'a> {
+    let value = Rc::new(Value { direct: true, ..Value::clean(0) });
+    Columns::Made(Rc::new(names.iter().map(|name| Column { name: name.as_str().into(), value: value.clone() }).collect()))
 }
 
 fn has(columns: &[Column], name: &str) -> bool {

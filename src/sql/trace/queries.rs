@@ -471,7 +471,8 @@ fn place_of(place: f64, output: &Output) -> Shared {
         Err(why) => return Rc::new(Value::untraced(*why)),
     };
     let found = columns.iter().zip(1_u32..).find(|(_, at)| (f64::from(*at) - place).abs() < 0.5);
-    found.map_or_else(|| Rc::new(Value::untraced(Untraced::Name)), |(column, _)| column.value.clone())
+    // The server refuses a place that is none.
+    found.map_or_else(|| Rc::new(Value::untraced(Untraced::Absent)), |(column, _)| column.value.clone())
 }
 
 /// The same columns under other names; those without one keep theirs.

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
-use super::Tracer;
+use super::cast::{Sort, sort};
 use super::value::{Shared, Value};
+use super::{Tracer, constant};
 use crate::sql::lineage::{Untraced, Use};
 use crate::sql::tree::{Expr, Is};
 
@@ -60,6 +61,19 @@ impl<'a> Tracer<'a> {
     }
 
     fn ask_pair(&mut self, how: Use, left: &'a Expr, right: &'a Expr) {
+        if how == Use::Equal {
+            for (side, other) in [(left, right), (right, left)] {
+                if constant::is_empty(other) {
+                    let value = self.expr(side);
+                    if self.is_text(&value) {
+                        self.ask_null(&value);
+                    } else {
+                        self.ask_value(how, &value);
+                    }
+                    return;
+                }
+            }
+        }
         self.ask_one(how, left);
         self.ask_one(how, right);
     }
@@ -92,7 +106,12 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    fn ask_null(&mut self, value: &Shared) {
+    /// True for a text that nothing was computed with.
+    pub(super) fn is_text(&self, value: &Value) -> bool {
+        value.plain && value.row.is_none() && sort(self.catalog, value.kind) == Sort::Text
+    }
+
+    pub(super) fn ask_null(&mut self, value: &Shared) {
         match &value.row {
             Some(row) => {
                 row.iter().for_each(|column| self.asks.ask(Use::Null, Use::Match, &column.value));

@@ -88,6 +88,7 @@ impl Value {
             // What was picked among others tells their order, whatever is done to it.
             Way::Picked(by) if self.mixed => Way::Through(Step { function: by.clone(), argument: Some(ANY.to_owned()) }),
             Way::Kept | Way::Picked(_) => Way::Through(step()),
+            Way::Part(path) => Way::Within(path.clone()),
             other => other.clone(),
         })
     }
@@ -96,6 +97,7 @@ impl Value {
     pub(super) fn picked(&self, function: &str) -> Self {
         let picked = self.by(self.kind, |way| match way {
             Way::Kept => Way::Picked(function.to_owned()),
+            Way::Part(path) => Way::Within(path.clone()),
             other => other.clone(),
         });
         Self { plain: self.plain, small: self.small, there: self.there, row: self.row.clone(), ..picked }
@@ -122,6 +124,7 @@ impl Value {
         let mut part = self.by(kind, |way| match way {
             Way::Kept => Way::Part(steps.to_vec()),
             Way::Part(path) if self.plain => Way::Part(path.iter().chain(steps).cloned().collect()),
+            Way::Part(path) => Way::Within(path.clone()),
             other => other.clone(),
         });
         part.plain = self.plain && whole;
