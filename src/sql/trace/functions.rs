@@ -206,6 +206,7 @@ impl<'a> Tracer<'a> {
             return self.within(call, &within, &args, written);
         }
         let Some(last) = call.name.last() else { return self.clean.clone() };
+        self.meet_call(last);
         let written = if call.variadic || !call.named.is_empty() { &[] } else { written };
         let function = names::function(self.catalog, &call.name);
         if call.syntax || function.builtin {
