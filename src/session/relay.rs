@@ -29,7 +29,6 @@ use super::{End, House, Signal};
 use crate::flow::{self, Flow, Next, Output, ToClient, Violation};
 use crate::ledger::SessionId;
 use crate::mask::{self, Exposure, Masked, RowPlan, Unmasked};
-use crate::policy::Outcome;
 use crate::store::Position;
 use crate::wire::{
     CancelKey, ErrorFields, Frame, Limits, Malformed, ParameterStatus, Piece, Place, Splitter, TransactionStatus, client_tag,
@@ -81,6 +80,8 @@ pub(super) struct Relay<C, S> {
     pub(super) stir: Option<Stir>,
     /// Now, as of the message that is ruled upon.
     pub(super) mark: Mark,
+    /// Until ReadyForQuery the server may speak of more than was thought.
+    strict: bool,
     /// The verdict as of now on the text whose rows are being described, if it may mean something else by now.
     anew: Option<Arc<Verdict>>,
     /// The client has said goodbye, or has gone; what it asked for before is carried out if it said so.
@@ -166,6 +167,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             stir: None,
             mark,
             anew: None,
+            strict: false,
             leaving: None,
             last_word: false,
             described: None,
@@ -311,18 +313,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         if !(self.ground.may_have_moved(ruling.since()) || ruling.touched() && leans()) {
             return Ok(None);
         }
-        let verdict = Arc::clone(ruling.verdict());
+        let ruling = ruling.clone();
+        let verdict = ruling.verdict();
         self.view = self.ground.view_now(&self.groups, &self.view).await.map_err(|_| End::Unmaskable)?;
         if Arc::ptr_eq(&verdict.sight, &self.view.sight) {
             return Ok(None);
         }
-        let anew = self.current(&verdict);
-        let stricter = |one: &Verdict, other: &Verdict| {
-            let (one, other) = (&one.decision, &other.decision);
-            one.outcome == Outcome::Block && other.outcome != Outcome::Block || one.touches_masked && !other.touches_masked
-        };
-        // What it asks, stores or says in errors would not have been let through.
-        if stricter(&anew, &verdict) { Err(End::Unmaskable) } else { Ok(Some(anew)) }
+        let anew = self.current(verdict);
+        if ruling.is_stricter(&anew) {
+            self.strict = true;
+            // What it stores by now may be read again.
+            if anew.analysis.statements.iter().any(|facts| !facts.stores.is_empty()) {
+                return Err(End::Unmaskable);
+            }
+        }
+        Ok(Some(anew))
     }
 
     fn server_piece(&mut self, piece: Piece) -> Result<(), End> {
@@ -407,6 +412,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         match (self.tiding.take(), ruling) {
             (Some(known), _) if veiled && !known => Exposure::Touched,
             (Some(_), _) => Exposure::Clear,
+            (None, Some(_)) if self.strict => Exposure::Touched,
             (None, Some(ruling)) => ruling.exposure(),
             (None, None) if veiled => Exposure::Touched,
             (None, None) => Exposure::Clear,
@@ -496,6 +502,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 
     fn ready(&mut self, status: TransactionStatus) {
         self.names.ready();
+        self.strict = false;
         if status == TransactionStatus::Idle {
             self.names.settled();
             self.meter.settled();

@@ -16,6 +16,7 @@ mod figure;
 mod from;
 mod functions;
 mod json;
+mod many;
 mod operators;
 mod queries;
 mod questions;
@@ -35,6 +36,7 @@ use std::rc::Rc;
 
 use self::asks::Asks;
 use self::body::Arguments;
+use self::many::Met;
 use self::queries::Known;
 use self::scope::Level;
 use self::value::{Column, Shared, Value};
@@ -67,6 +69,8 @@ struct Tracer<'a> {
     depth: usize,
     work: usize,
     asks: Asks,
+    /// What was met since the last question.
+    met: Met,
     stores: Vec<Stored>,
     /// Functions called in the notation of columns.
     called: Vec<FunctionName>,
@@ -87,6 +91,7 @@ impl<'a> Tracer<'a> {
             depth: 0,
             work: 0,
             asks: Asks::default(),
+            met: Met::default(),
             stores: Vec::new(),
             called: Vec::new(),
             inside: Vec::new(),

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::Tracer;
 use super::aside::{ANY, beside};
 use super::cast::BOOL;
+use super::many::searched;
 use super::value::{Column, Shared, Sum, Value};
 use super::{constant, scope};
 use crate::sql::lineage::{JsonStep, Untraced, Use, Way};
@@ -77,7 +78,11 @@ impl<'a> Tracer<'a> {
                 Rc::new(Value { plain: false, ..value.kept(super::cast::ARRAY) })
             }
             Expr::Part(inner, subscripts, fields) => self.part(inner, subscripts, fields),
-            Expr::Query(query) => self.scalar(query),
+            Expr::Query(query) => {
+                let value = self.scalar(query);
+                self.meet(&value);
+                value
+            }
             Expr::Exists(query) => {
                 let _ = self.query(query);
                 Rc::new(Value::clean(BOOL))
@@ -166,21 +171,23 @@ impl<'a> Tracer<'a> {
     fn case(&mut self, subject: Option<&'a Expr>, branches: &'a [(Expr, Expr)], otherwise: Option<&'a Expr>) -> Shared {
         let mut conditions = Sum::new();
         let mut results = Sum::new();
-        if let Some(subject) = subject {
-            let value = self.expr(subject);
-            self.asks.ask(Use::Equal, Use::Match, &value);
-            conditions.add(&value);
-        }
+        let subject = subject.map(|subject| self.side(subject));
+        let mut counted = subject.as_ref().is_some_and(|(_, counted)| *counted);
         for (condition, result) in branches {
-            let value = self.expr(condition);
+            let (value, also) = self.side(condition);
+            counted |= also;
             self.work += conditions.add(&value);
             if subject.is_some() {
-                self.asks.ask(Use::Equal, Use::Match, &value);
+                self.asks.ask(searched(Use::Equal, counted), Use::Match, &value);
             } else {
                 self.condition(condition);
             }
             let result = self.expr(result);
             self.work += results.add(&result);
+        }
+        if let Some((value, _)) = &subject {
+            self.asks.ask(searched(Use::Equal, counted), Use::Match, value);
+            conditions.add(value);
         }
         match otherwise {
             Some(otherwise) => {

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::many::{as_many, is_counted, searched};
 use super::scope::{Columns, Found, Item, Level};
-use super::value::{Column, Shared, Sum, Value};
+use super::value::{Column, Many, Shared, Sum, Value};
 use crate::sql::lineage::{Untraced, Use};
 use crate::sql::names;
 use crate::sql::tree::{Alias, Expr, From, Join, Joint, Rows, Side};
@@ -186,8 +187,9 @@ impl<'a> Tracer<'a> {
             }
         };
         let (left, right) = (of(lefts), of(rights));
-        self.asks.ask(Use::Equal, Use::Match, &left);
-        self.asks.ask(Use::Equal, Use::Match, &right);
+        let how = searched(Use::Equal, is_counted(&left) || is_counted(&right));
+        self.asks.ask(how, Use::Match, &left);
+        self.asks.ask(how, Use::Match, &right);
         match side {
             Side::Left => left,
             Side::Right => right,
@@ -207,8 +209,12 @@ impl<'a> Tracer<'a> {
             let definition = rows.definitions.get(at).map_or(&[][..], Vec::as_slice);
             let definition = if alias.types.is_empty() { definition } else { alias.columns.as_slice() };
             let only = if calls.len() == 1 { alias.name.as_deref() } else { None };
-            match self.table(call, definition, only) {
-                Ok(mut columns) => all.append(&mut columns),
+            let (columns, met) = self.apart(|tracer| tracer.table(call, definition, only));
+            match columns {
+                Ok(mut columns) => {
+                    as_many(&mut columns, met.many(true).max(Many::Listed));
+                    all.append(&mut columns);
+                }
                 Err(why) => unknown = Some(why),
             }
         }
@@ -216,7 +222,7 @@ impl<'a> Tracer<'a> {
             return Columns::Unknown(why);
         }
         if rows.ordinality {
-            all.push(Column { name: "ordinality".into(), value: Rc::new(Value::clean(20)) });
+            all.push(Column { name: "ordinality".into(), value: Rc::new(Value { many: Many::Counted, ..Value::clean(20) }) });
         }
         renamed(Columns::Made(Rc::new(all)), &alias.columns)
     }

@@ -206,6 +206,7 @@ impl<'a> Tracer<'a> {
             return self.within(call, &within, &args, written);
         }
         let Some(last) = call.name.last() else { return self.clean.clone() };
+        self.meet_call(last);
         let written = if call.variadic || !call.named.is_empty() { &[] } else { written };
         let function = names::function(self.catalog, &call.name);
         if call.syntax || function.builtin {
@@ -376,7 +377,7 @@ impl<'a> Tracer<'a> {
     fn nullif(&mut self, args: &[Shared], written: &[Expr]) -> Shared {
         let Some(first) = args.first() else { return self.clean.clone() };
         if written.get(1).is_some_and(constant::is_empty) && self.is_text(first) {
-            self.ask_null(first);
+            self.ask_null(first, false);
             return Rc::new(Value { direct: false, row: None, ..first.as_ref().clone() });
         }
         args.iter().for_each(|arg| self.ask_value(Use::Equal, arg));
