@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::fields::{Fields, Written, list, opened};
+use super::seal::packed;
 use super::{ColumnSeen, Event, LedgerError, Parameter};
 
 /// True if the event has a part to seal, so that it needs a session's key.
@@ -20,12 +21,42 @@ pub fn seals(event: &Event) -> bool {
     }
 }
 
-/// The sealed part's bytes, or `None` if the event has none or all of it is empty.
-pub(super) fn write(event: &Event) -> Option<Vec<u8>> {
+/// The part of an event that is to be sealed, packed: made ahead of the entry, since it does not depend on where that will stand.
+#[derive(Debug, Clone)]
+pub struct Body(pub(super) Option<Vec<u8>>);
+
+impl Body {
+    /// The body of an event; none if it has none or all of it is empty.
+    ///
+    /// # Errors
+    /// `Oversize`.
+    pub fn of(event: &Event) -> Result<Self, LedgerError> {
+        write(event).map(packed).transpose().map(Self)
+    }
+
+    /// How many bytes will be sealed.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// About how many bytes the body will have.
+fn bytes_about(event: &Event) -> usize {
+    const REST: usize = 256;
+    REST + match event {
+        Event::Statement(event) => event.text.len(),
+        Event::Reply(event) => 64 * event.columns.len() + event.frames.iter().map(|frame| frame.len() + 8).sum::<usize>(),
+        _ => 0,
+    }
+}
+
+/// The sealed part's bytes behind one that is free, or `None`.
+fn write(event: &Event) -> Option<Vec<u8>> {
     if !seals(event) {
         return None;
     }
-    let mut out = Written::new();
+    let mut out = Written::behind(&[0], bytes_about(event));
     match event {
         Event::Statement(event) => {
             out.array(3);

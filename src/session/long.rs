@@ -52,11 +52,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             Asked::Parse(parse) => self.unread_text(&parse.text, &parse.name, true)?,
             Asked::Bind(bind, Some(ruling)) => {
                 let verdict = self.current(ruling.verdict());
-                (Ruling::portal(verdict, ruling.number(), bind, false, 0), ruling.number())
+                (Ruling::portal(verdict, ruling.number(), bind, (false, 0), self.mark), ruling.number())
             }
             Asked::Bind(bind, None) => {
                 let (verdict, number) = self.by_name(&bind.statement, true)?;
-                (Ruling::portal(verdict, number, bind, false, 0), number)
+                (Ruling::portal(verdict, number, bind, (false, 0), self.mark), number)
             }
             Asked::Execute(..) | Asked::FunctionCall => return Ok(()),
         };
@@ -91,7 +91,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             self.names.parsed(name);
         }
         let number = self.recording.statement(&verdict, name, prepared).map_err(|_| End::LogFailed)?;
-        let ruling = Ruling::statement(verdict, number, false);
+        let ruling = Ruling::statement(verdict, number, false, self.mark);
         if !prepared {
             self.meter.begin(number, &ruling, None);
         }

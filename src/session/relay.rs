@@ -12,9 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
 use super::cancels::Done;
-use super::copy::{self, Copying, Data};
+use super::copy::{Copying, Data};
 use super::door::{Moved, READ_BYTES, SMALL_READ_BYTES, door, gone, next_read_bytes};
-use super::ground::{Ground, View};
+use super::ground::{Ground, Mark, Stir, View};
 use super::hold::Hold;
 use super::long::Passing;
 use super::meter::Meter;
@@ -23,12 +23,13 @@ use super::notice::Noticed;
 use super::outbox::Outbox;
 use super::plan::Plan;
 use super::recording::{Recording, Released};
-use super::ruling::Ruling;
+use super::ruling::{Ruling, Verdict};
 use super::tidings::Circle;
 use super::{End, House, Signal};
 use crate::flow::{self, Flow, Next, Output, ToClient, Violation};
 use crate::ledger::SessionId;
 use crate::mask::{self, Exposure, Masked, RowPlan, Unmasked};
+use crate::policy::Outcome;
 use crate::store::Position;
 use crate::wire::{
     CancelKey, ErrorFields, Frame, Limits, Malformed, ParameterStatus, Piece, Place, Splitter, TransactionStatus, client_tag,
@@ -76,8 +77,12 @@ pub(super) struct Relay<C, S> {
     withheld: Option<Piece>,
     /// The database is to be told that a statement was denied amid its rows, before anything else is said.
     pub(super) cancelling: bool,
-    /// DDL has run in the transaction that is open.
-    ddl_open: bool,
+    /// Something that changes the catalog is under way.
+    pub(super) stir: Option<Stir>,
+    /// Now, as of the message that is ruled upon.
+    pub(super) mark: Mark,
+    /// The verdict as of now on the text whose rows are being described, if it may mean something else by now.
+    anew: Option<Arc<Verdict>>,
     /// The client has said goodbye, or has gone; what it asked for before is carried out if it said so.
     leaving: Option<End>,
     /// The server has said something fatal: it will close, and no word of ours is to follow.
@@ -125,6 +130,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         upstream_key: Option<CancelKey>,
     ) -> Self {
         let veiled = !view.sight.masks.is_empty();
+        let mark = ground.mark();
         let mut from_client =
             Splitter::new(Limits { whole_bytes_max: CLIENT_MESSAGE_BYTES_MAX, bulk: b"d", bulk_bytes_max: PASSED_ROW_BYTES_MAX });
         let mut from_server = Splitter::new(Limits {
@@ -157,7 +163,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             meter: Meter::default(),
             withheld: None,
             cancelling: false,
-            ddl_open: false,
+            stir: None,
+            mark,
+            anew: None,
             leaving: None,
             last_word: false,
             described: None,
@@ -198,10 +206,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 
     /// Takes what both sides have said as far as it goes, and gives the gates their positions in the log.
     async fn turn(&mut self) -> Result<(), End> {
-        self.server_pieces()?;
+        self.server_pieces().await?;
         while std::mem::take(&mut self.cancelling) {
             self.cancel_denied().await;
-            self.server_pieces()?;
+            self.server_pieces().await?;
         }
         if self.hold.is_some() {
             self.ask_when_quiet()?;
@@ -269,7 +277,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 
     // ---- database -> flow -> mask -> log -> client
 
-    fn server_pieces(&mut self) -> Result<(), End> {
+    async fn server_pieces(&mut self) -> Result<(), End> {
         while !self.is_stopped() && !self.cancelling {
             let piece = match self.withheld.take() {
                 Some(piece) => piece,
@@ -277,6 +285,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                     Some(piece) => piece,
                     None => break,
                 },
+            };
+            self.anew = match &piece {
+                Piece::Frame(frame) if frame.tag() == server_tag::ROW_DESCRIPTION => self.judged_anew(frame).await?,
+                _ => None,
             };
             let (piece, past) = self.meter.admit(self.flow.answering(), piece);
             if let Some(piece) = piece {
@@ -290,15 +302,36 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         Ok(())
     }
 
+    /// The verdict on the text that a description answers, as of now, where it leans on what the text says and may mean something
+    /// else than when it was ruled upon. From the description on the statement holds the locks that keep its relations as they
+    /// are, so a look at the catalog now shows what it means.
+    async fn judged_anew(&mut self, frame: &Frame) -> Result<Option<Arc<Verdict>>, End> {
+        let Some(ruling) = self.flow.ruling().filter(|ruling| flow::Ruling::veiled(*ruling)) else { return Ok(None) };
+        let leans = || ruling.plan(frame, self.flow.place(), None).is_ok_and(|plan| plan.rows.leans_on_text());
+        if !(self.ground.may_have_moved(ruling.since()) || ruling.touched() && leans()) {
+            return Ok(None);
+        }
+        let verdict = Arc::clone(ruling.verdict());
+        self.view = self.ground.view_now(&self.groups, &self.view).await.map_err(|_| End::Unmaskable)?;
+        if Arc::ptr_eq(&verdict.sight, &self.view.sight) {
+            return Ok(None);
+        }
+        let anew = self.current(&verdict);
+        let stricter = |one: &Verdict, other: &Verdict| {
+            let (one, other) = (&one.decision, &other.decision);
+            one.outcome == Outcome::Block && other.outcome != Outcome::Block || one.touches_masked && !other.touches_masked
+        };
+        // What it asks, stores or says in errors would not have been let through.
+        if stricter(&anew, &verdict) { Err(End::Unmaskable) } else { Ok(Some(anew)) }
+    }
+
     fn server_piece(&mut self, piece: Piece) -> Result<(), End> {
         let taken = match piece {
             Piece::Frame(frame) => {
                 self.heed(&frame);
-                let statement = self.flow.place();
-                let plan = |frame: &Frame, ruling: &Ruling| {
-                    let plan = copy::plan(frame, ruling).unwrap_or_else(|| ruling.plan(frame, statement));
-                    plan.map_err(Violation::Server)
-                };
+                let (statement, anew) = (self.flow.place(), self.anew.take());
+                let plan =
+                    |frame: &Frame, ruling: &Ruling| ruling.plan(frame, statement, anew.as_ref()).map_err(Violation::Server);
                 let describes = frame.tag() == server_tag::ROW_DESCRIPTION;
                 let taken = self.flow.server(frame, plan, &mut self.out);
                 // The rows of a Query are described by the message that the client gets.
@@ -456,11 +489,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         if !failed && let Some(facts) = ruling.verdict().analysis.statements.get(statement) {
             self.names.completed(facts);
         }
-        for facts in &ruling.verdict().analysis.statements {
-            if facts.shifts.iter().any(|shift| matches!(shift, crate::sql::Shift::Catalog | crate::sql::Shift::Anything)) {
-                self.ground.mark_stale();
-                self.ddl_open = true;
-            }
+        if ruling.verdict().moves_catalog() {
+            self.ground.mark_stale();
         }
     }
 
@@ -469,8 +499,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         if status == TransactionStatus::Idle {
             self.names.settled();
             self.meter.settled();
-            if std::mem::take(&mut self.ddl_open) {
-                self.ground.mark_stale();
+            if self.flow.is_quiet() {
+                self.stir = None;
             }
         }
     }
@@ -529,7 +559,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             Woken::ClientRead(0) => Err(End::ClientGone),
             Woken::ServerRead(0) => {
                 // Its last words may stand in the buffer.
-                self.server_pieces()?;
+                self.server_pieces().await?;
                 Err(match self.leaving {
                     Some(_) => End::Terminated,
                     None if self.last_word => End::ServerClosed,

@@ -34,6 +34,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// Brings what is known of the database up to the moment of a question. False if that fails: the question is refused.
     pub(super) async fn look(&mut self, asked: &Asked<Ruling>) -> Result<bool, End> {
         let anew = std::mem::take(&mut self.names.path_just_moved);
+        self.mark = self.ground.mark();
         if self.names.has_open() {
             self.names.ending = self.flow.readies_owed() > 0 || self.flow.owes(Ruling::settles);
         }
@@ -82,7 +83,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let verdict = self.counted(self.view.verdict(text, &self.identity, &self.names), None);
         let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
         let doubted = (self.names.code_ran || verdict.runs_unread()) && verdict.uses_names() || self.reads_reshaped(&verdict);
-        let ruling = Ruling::statement(verdict, number, doubted);
+        let ruling = Ruling::statement(verdict, number, doubted, self.mark);
         self.meter.begin(number, &ruling, None);
         self.carry_out(ruling, number, true)
     }
@@ -95,7 +96,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let number = self.recording.statement(&verdict, &parse.name, true).map_err(|_| End::LogFailed)?;
         // Preparing is not running: a person is asked at Bind or Execute.
         let due = verdict.decision.outcome == Outcome::Block;
-        self.carry_out(Ruling::statement(verdict, number, false), number, due)
+        self.carry_out(Ruling::statement(verdict, number, false, self.mark), number, due)
     }
 
     fn rule_bind(&mut self, bind: wire::Bind, ruling: Option<Ruling>) -> Result<(), End> {
@@ -113,7 +114,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             self.names.bound(&bind.portal);
         }
         let definitions = self.names.definitions(&verdict.analysis.statements);
-        let ruling = Ruling::portal(verdict, number, bind, doubted, definitions);
+        let ruling = Ruling::portal(verdict, number, bind, (doubted, definitions), self.mark);
         let due = ruling.is_due(Gate::Bind) || ruling.verdict().decision.outcome == Outcome::Block;
         self.carry_out(ruling, number, due)
     }
@@ -131,7 +132,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             }
             None => {
                 let (verdict, number) = self.by_name(&execute.portal, false)?;
-                Ruling::statement(verdict, number, self.names.code_ran)
+                Ruling::statement(verdict, number, self.names.code_ran, self.mark)
             }
         };
         let ruling = self.counted_portal(ruling);
@@ -147,7 +148,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let facts = Facts { unknown: Some(UnknownReason::NotText), ..Facts::of(Verb::FunctionCall) };
         let verdict = Arc::new(self.view.decide(Bytes::new(), Analysis { statements: vec![facts] }, &self.identity));
         let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
-        self.carry_out(Ruling::statement(verdict, number, true), number, true)
+        self.carry_out(Ruling::statement(verdict, number, true, self.mark), number, true)
     }
 
     /// A prepared statement keeps its ruling, unless the ground has moved since: then its text is ruled upon anew.
@@ -233,6 +234,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         }
         let (statements, version) = (&verdict.analysis.statements, verdict.sight.catalog.version);
         let owed = self.flow.readies_owed();
+        if self.stir.is_none() && verdict.moves_catalog() {
+            self.stir = Some(self.ground.stir());
+        }
         self.names.forwarded(&verdict.text, statements, version, verdict.decision.calls_unknown, owed);
         if let Some(key) = &self.upstream_key {
             self.house.tidings.sent(self.circle(), key.process, &ruling);
