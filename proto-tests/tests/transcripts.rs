@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto_tests::scenarios;
-use proto_tests::transcript::{Scenario, Target, play};
 use proto_tests::Stand;
+use proto_tests::scenarios;
 use proto_tests::stand::root;
+use proto_tests::transcript::{Scenario, Target, play};
 
 #[derive(serde::Deserialize)]
 struct Exceptions {

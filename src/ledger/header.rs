@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::fields::{Fields, Written, list};
 use super::{
-    Answer, Event, ExecutionEvent, HoldAnswered, HoldOpened, LedgerError, LoginRefused, PassedEvent, ReplyEvent, SessionClosed, SessionOpened,
-    StatementEvent,
+    Answer, Event, ExecutionEvent, HoldAnswered, HoldOpened, LedgerError, LoginRefused, PassedEvent, ReplyEvent, SessionClosed,
+    SessionOpened, StatementEvent,
 };
 
 /// The number that stands for the kind of an event.
