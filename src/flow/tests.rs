@@ -1,6 +1,7 @@
 //! Random conversations, held against a model of the server: what the client hears through the conversation must be what it
 //! would hear from the model itself, and no row may come out with another portal's plan.
 
+mod long;
 mod place;
 
 use std::collections::{HashMap, VecDeque};

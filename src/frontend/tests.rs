@@ -348,10 +348,18 @@ async fn encryption_is_asked_for_once_each() {
     for (first, second) in [(ssl_request(), "1234.5679"), (Bytes::from_static(GSSENC_REQUEST), "1234.5680")] {
         let stand = stand(false, |_| {}).await;
         let mut tcp = stand.dial().await;
-        tcp.write_all(&[&first[..], &first].concat()).await.unwrap();
+        tcp.write_all(&first).await.unwrap();
         assert_eq!(tcp.read_u8().await.unwrap(), b'N');
+        tcp.write_all(&first).await.unwrap();
         let (sqlstate, said) = last_error(&mut tcp).await;
         assert!(sqlstate == "0A000" && said.contains(second), "{said}");
+        // without waiting for the answer
+        let stand = self::stand(false, |_| {}).await;
+        let mut tcp = stand.dial().await;
+        tcp.write_all(&[&first[..], &startup("agent")].concat()).await.unwrap();
+        assert_eq!(tcp.read_u8().await.unwrap(), b'N');
+        let (sqlstate, said) = last_error(&mut tcp).await;
+        assert!(sqlstate == "08P01" && said.starts_with("received unencrypted data after"), "{said}");
     }
 }
 

@@ -142,6 +142,16 @@ fn entries_leaves_and_root_have_their_golden_bytes() {
 }
 
 #[test]
+fn a_part_of_a_message_passed_on_unread_has_its_golden_bytes() {
+    let event = Event::Passed(PassedEvent { number: 7, at: 4096, last: true, bytes: Bytes::from_static(b"xxx')\0") });
+    let bytes = encode(&place(3), &event, Some(&key())).unwrap();
+    golden("passed.txt", &(hex(&bytes) + "\n"));
+    let opened = Stored::read(&bytes).unwrap().open(Some(&key())).unwrap();
+    assert_eq!(format!("{:?}", opened.event), format!("{event:?}"));
+    assert!(!hex(&Stored::read(&bytes).map(|stored| format!("{:?}", stored.event)).unwrap().into_bytes()).contains(&hex(b"xxx")));
+}
+
+#[test]
 fn a_compressed_entry_of_an_earlier_day_can_be_read() {
     // Only read back: another release of the compressor may choose other bytes for the same body.
     let mut event = events().remove(1).1;

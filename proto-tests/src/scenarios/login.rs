@@ -192,8 +192,12 @@ fn stuffed(stage: &mut Stage<'_>) {
     startup.splice(0..0, u32::try_from(startup.len() + 4).unwrap().to_be_bytes());
     let mut wire = stage.open_in_clear();
     wire.send(&[SSL_REQUEST, &startup].concat()).unwrap();
-    let said = wire.rest();
-    stage.note(said.contains(&b'R'));
+    let answer = wire.byte().unwrap();
+    stage.note(char::from(answer));
+    // behind an S the handshake is waited for
+    if answer == b'N' {
+        stage.end(&mut wire);
+    }
 }
 
 fn no_replication(stage: &mut Stage<'_>) {

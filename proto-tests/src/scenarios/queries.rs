@@ -144,6 +144,7 @@ fn query_amid(stage: &mut Stage<'_>) {
     stage.send(&mut wire, &[parse("", "syntax error here"), query("select 5"), SYNC.to_vec()].concat(), 1);
     // and one in a sequence ends it
     stage.send(&mut wire, &[run("select 6"), query("select 7"), SYNC.to_vec()].concat(), 2);
+    let mut wire = stage.connect();
     stage.send(&mut wire, &[parse("", "select 8"), query("select 9"), bind("", "", &[], &[], &[]), SYNC.to_vec()].concat(), 2);
     stage.ask(&mut wire, &["select 10"]);
 }
