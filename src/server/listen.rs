@@ -1,4 +1,4 @@
-//! Lets clients in, one task each.
+//! Lets clients in, one task each, on the threads that sessions live on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::grounds::Grounds;
+use super::workers::Workers;
 use crate::frontend::{self, Acceptor, Opening};
 use crate::identity::Roster;
 use crate::ledger::{Event, LoginRefused};
@@ -24,6 +25,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Listening(Arc<Inner>);
 
 struct Inner {
+    workers: Workers,
     acceptor: Acceptor,
     roster: Arc<Roster>,
     grounds: Grounds,
@@ -36,6 +38,7 @@ struct Inner {
 
 impl Listening {
     pub(super) fn new(
+        workers: Workers,
         acceptor: Acceptor,
         roster: Arc<Roster>,
         grounds: Grounds,
@@ -45,7 +48,7 @@ impl Listening {
     ) -> Self {
         let sessions = Arc::new(Semaphore::new(sessions_max));
         let logins = Arc::new(Semaphore::new(LOGINS_MAX));
-        Self(Arc::new(Inner { acceptor, roster, grounds, house, sessions, sessions_max, logins, ending }))
+        Self(Arc::new(Inner { workers, acceptor, roster, grounds, house, sessions, sessions_max, logins, ending }))
     }
 
     /// Accepts connections until it is dropped.
@@ -55,12 +58,15 @@ impl Listening {
             match listener.accept().await {
                 Ok((tcp, _)) => {
                     let inner = Arc::clone(&self.0);
-                    tokio::spawn(async move {
-                        if let Some(session) = inner.let_in(tcp).await {
+                    let served = self.0.workers.serve(tcp, move |tcp| async move {
+                        if let Some(session) = Box::pin(inner.let_in(tcp)).await {
                             drop(login);
                             inner.serve(session).await;
                         }
                     });
+                    if let Err(fault) = served {
+                        tracing::warn!(%fault, "a connection could not be handed on");
+                    }
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, "a connection could not be accepted");
