@@ -6,14 +6,18 @@ pub mod clients;
 pub mod journal;
 pub mod outcome;
 pub mod random;
+pub mod scenarios;
 pub mod server;
+pub mod socket;
 pub mod sources;
 pub mod stand;
+pub mod transcript;
 pub mod twins;
 pub mod wire;
 
 pub use canary::Canaries;
 pub use cli::Ran;
+pub use socket::Way;
 pub use stand::{Identity, Stand};
 pub use wire::{Message, Wire};
 

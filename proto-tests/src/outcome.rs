@@ -72,10 +72,31 @@ impl Outcome {
         self.rows.entry(statement).or_default().push(vec![Some(row.to_vec())]);
     }
 
-    /// True if columns of the first statement are not what another outcome consists of.
+    /// True if these columns of the first statement are not the same in another outcome.
+    #[must_use]
+    pub fn differs(&self, columns: &[usize], other: &Self) -> bool {
+        let part = Part::Columns(0, columns.to_vec());
+        self.part(&part) != other.part(&part)
+    }
+
+    /// True if columns of the first statement are not what the other outcome holds in its first columns.
     #[must_use]
     pub fn varies(&self, columns: &[usize], cut: &Self) -> bool {
         self.part(&Part::Columns(0, columns.to_vec())) != cut.part(&Part::Columns(0, (0..columns.len()).collect()))
+    }
+
+    /// True if these columns hold the same bytes as another outcome's, value by value in another order: nothing is in the one that is
+    /// not in the other.
+    #[must_use]
+    pub fn shuffles(&self, columns: &[usize], other: &Self) -> bool {
+        let part = Part::Columns(0, columns.to_vec());
+        let spread = |outcome: &Self| {
+            let mut rows = outcome.part(&part);
+            rows.iter_mut().flatten().flatten().for_each(|value| value.sort_unstable());
+            rows.sort();
+            rows
+        };
+        spread(self) == spread(other)
     }
 
     /// Columns of the first statement.
@@ -121,12 +142,12 @@ pub fn compare(a: &Outcome, b: &Outcome) -> Option<Judgement> {
 
 /// Judges two that differ by what the first database gives when it lies or is planned differently, asked for one after the other:
 /// through pgveil and directly, and both must vary; `direct` is what it gives directly as it is. What still does not vary is asked
-/// of `alone`: whether columns of the first statement come otherwise when nothing else is asked for.
+/// of `open`: whether columns of the first statement come otherwise when the same is asked for in other words.
 pub fn judge(
     [a, b]: [&Outcome; 2],
     direct: &Outcome,
     others: impl Iterator<Item = [Outcome; 2]>,
-    mut alone: impl FnMut(&[usize]) -> bool,
+    mut open: impl FnMut(&[usize]) -> bool,
 ) -> Judgement {
     let mut fixed = differing(a, b);
     if fixed.is_empty() {
@@ -138,7 +159,7 @@ pub fn judge(
             return Judgement::Open;
         }
     }
-    fixed.retain(|part| !matches!(part, Part::Columns(0, columns) if alone(columns)));
+    fixed.retain(|part| !matches!(part, Part::Columns(0, columns) if open(columns)));
     fixed.first().map_or(Judgement::Open, |part| Judgement::Leak(shown(part, a, b)))
 }
 
@@ -292,6 +313,15 @@ mod tests {
     fn a_mask_that_varies_is_no_proof() {
         let [a, b, other] = ["x", "y", "[redacted]"].map(|text| of(&[&[text]]));
         assert!(matches!(judge([&a, &b], &a, std::iter::once([other, a.clone()]), |_| false), Judgement::Leak(_)));
+    }
+
+    #[test]
+    fn another_order_within_a_value_is_told_apart() {
+        let (a, b) = (of(&[&["{1,23}", "x"], &["{7}", "y"]]), of(&[&["{7}", "y"], &["{23,1}", "x"]]));
+        assert!(a.shuffles(&[0], &b) && a.shuffles(&[0, 1], &b));
+        assert!(!a.shuffles(&[0], &of(&[&["{1,24}"], &["{7}"]])), "another value");
+        assert!(!a.shuffles(&[0], &of(&[&["{1}"], &["{7,23}"]])), "in another row");
+        assert!(!a.shuffles(&[0, 1], &of(&[&["{1,23}", "y"], &["{7}", "x"]])), "beside another value");
     }
 
     #[test]

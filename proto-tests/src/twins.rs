@@ -182,8 +182,26 @@ impl Twins {
         let others = ways.filter_map(|(database, plan)| {
             Some([self.elsewhere(database, plan, &script)?, self.directly(database, plan, &script)?])
         });
-        let alone = |columns: &[usize]| query.as_deref().is_some_and(|query| self.alone(query, columns, width));
-        outcome::judge([&a, &b], &direct, others, alone)
+        let open = |columns: &[usize]| {
+            let moved = |query: &str| a.shuffles(columns, &b) && self.moved(query, columns, width);
+            query.as_deref().is_some_and(|query| self.alone(query, columns, width) || moved(query))
+        };
+        outcome::judge([&a, &b], &direct, others, open)
+    }
+
+    /// True if columns of a query come otherwise from the first database itself when its rows are to be in another order. That says
+    /// nothing of what is in a row; but GROUP BY and window functions sort by the same keys as ORDER BY, in the same direction, and
+    /// what aggregates gather without an order of their own follows.
+    fn moved(&self, query: &str, columns: &[usize], width: usize) -> bool {
+        let Some(whole) = self.asked_first(query) else { return false };
+        let mut orders = (1..=width).flat_map(|at| ["", " desc"].map(|way| format!("{query} order by {at}{way}")));
+        orders.any(|ordered| self.asked_first(&ordered).is_some_and(|ordered| whole.differs(columns, &ordered)))
+    }
+
+    /// What a query gives from the first database directly.
+    fn asked_first(&self, sql: &str) -> Option<Outcome> {
+        let script = Script { steps: vec![sql.to_owned()], mode: Mode::Simple, shape: "query" };
+        self.directly("clinic", "", &script)
     }
 
     /// True if columns of a query, asked for alone, come otherwise from the first database itself than together with the others.
@@ -192,11 +210,8 @@ impl Twins {
         let names: Vec<String> = (0..width).map(|at| format!("c{at}")).collect();
         let taken: Vec<String> = columns.iter().map(|at| format!("c{at}")).collect();
         let cut = format!("select {} from ({query}) as q({})", taken.join(", "), names.join(", "));
-        let of = |sql: &str| {
-            let script = Script { steps: vec![sql.to_owned()], mode: Mode::Simple, shape: "query" };
-            self.directly("clinic", "", &script)
-        };
-        matches!((of(query), of(&cut)), (Some(whole), Some(cut)) if whole.varies(columns, &cut))
+        let [whole, cut] = [query, cut.as_str()].map(|sql| self.asked_first(sql));
+        matches!((whole, cut), (Some(whole), Some(cut)) if whole.varies(columns, &cut))
     }
 
     /// What comes through pgveil from a connection of its own; `None` where it does not come to an end, or is an error.

@@ -11,8 +11,8 @@ use proto_tests::Stand;
 use proto_tests::random::{Ground, Script, script};
 use proto_tests::twins::{Seen, Twins};
 
-/// Most failures shown.
-const SHOWN: usize = 60;
+/// After how many statements a worker says how far it is.
+const SAID_EVERY: usize = 5000;
 
 #[derive(Default)]
 struct Tally {
@@ -48,6 +48,7 @@ impl Tally {
             self.open = (self.open.0 + 1, text.clone());
         }
         if let Some(leak) = seen.leak {
+            println!("LEAK {text}\n      {leak}");
             self.leaks.push(format!("{text}\n      {leak}"));
         }
         match (seen.invalid, seen.refused) {
@@ -108,9 +109,6 @@ impl Tally {
             self.over_statements
         );
         causes(&self.over);
-        for leak in self.leaks.iter().take(SHOWN) {
-            println!("LEAK {leak}");
-        }
     }
 }
 
@@ -146,6 +144,14 @@ fn random_statements_tell_nothing() {
                     println!("[{seed}] {}", script.steps.join("; "));
                 }
                 tally.take(seed, &script, twins.run(&script));
+                if tally.statements % SAID_EVERY == 0 {
+                    println!(
+                        "worker {worker}: {} statements, {} leaks, at {:.0} s",
+                        tally.statements,
+                        tally.leaks.len(),
+                        start.elapsed().as_secs_f64()
+                    );
+                }
             }
             tally
         };

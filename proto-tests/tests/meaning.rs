@@ -212,3 +212,84 @@ fn names_that_stand_for_nothing() {
         assert_eq!(reply.of(b'E').next().and_then(|error| error.field(b'M')).as_deref(), Some(message));
     }
 }
+
+/// Two columns that change places, and a view that shows another one.
+const SWAPPED: &str = "alter table billing.claims rename subscriber_name to kept; alter table billing.claims rename status to subscriber_name; \
+    alter table billing.claims rename kept to status; create or replace view tests.turning as select id, phone as shown from clinical.patients";
+const SWAPPED_BACK: &str = "alter table billing.claims rename status to kept; alter table billing.claims rename subscriber_name to status; \
+    alter table billing.claims rename kept to subscriber_name; create or replace view tests.turning as select id, sex::text as shown from clinical.patients";
+/// What shows nothing of a masked column before, and all of one after.
+const TURNING: [&str; 4] = [
+    "select upper(status) from billing.claims where id < 9",
+    "select array_agg(status), max(id) from billing.claims where id < 9",
+    "copy (select status || '' as a from billing.claims where id < 9) to stdout",
+    "select shown || '' as a from tests.turning where id < 9",
+];
+
+/// A session of the owner's that holds a change of the catalog, and does not say yet whether it stays.
+fn holding() -> Wire {
+    let mut owner = Wire::owner(&STAND);
+    let reply = owner.query(&format!("begin; {SWAPPED}"));
+    assert_eq!(reply.sqlstate(), None);
+    owner
+}
+
+/// Waits until a session waits for the owner's locks.
+fn awaited() {
+    let waits = "select count(*) from pg_locks where not granted";
+    while STAND.owner(waits) == "0" {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_change_of_another_session_that_a_statement_waits_for() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    STAND.owner("create view tests.turning as select id, sex::text as shown from clinical.patients; grant select on tests.turning to clinic_app");
+    for text in TURNING {
+        let mut asked = agent();
+        let before = asked.query(text);
+        clean(text, &before);
+        assert!(!before.rows().is_empty() || before.of(b'd').count() > 0, "{text}");
+        let mut prepared = agent();
+        prepared.pipeline(|p| {
+            p.parse("s", text).bind("", "s", &[], 0).execute("", 0).sync();
+        });
+        clean(text, &prepared.reply());
+        let mut owner = holding();
+        asked.ask(text);
+        awaited();
+        owner.query("commit");
+        clean(text, &asked.reply());
+        // At once: nobody has looked at the catalog in between.
+        prepared.pipeline(|p| {
+            p.bind("", "s", &[], 0).execute("", 0).sync();
+        });
+        clean(text, &prepared.reply());
+        STAND.owner(SWAPPED_BACK);
+    }
+    // What it asks of a masked column by now, or stores of it, nobody would have let through: not even the session stays.
+    for text in [
+        "select 1 as a from billing.claims where status like 'Q%'",
+        "update clinical.codes set label = (select status from billing.claims where id = 1) where code = '8867-4' returning label",
+    ] {
+        let mut asked = agent();
+        asked.query("begin");
+        let mut owner = holding();
+        asked.ask(text);
+        awaited();
+        owner.query("commit");
+        let mut received = Vec::new();
+        while let Ok(message) = asked.read() {
+            let last = message.tag == b'E';
+            received.extend_from_slice(&message.body);
+            assert_ne!(message.tag, b'D', "{text}");
+            if last {
+                break;
+            }
+        }
+        RAW.assert_clean(text, &received);
+        STAND.owner(SWAPPED_BACK);
+    }
+    STAND.owner("drop view tests.turning");
+}

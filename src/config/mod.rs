@@ -1,11 +1,14 @@
 //! The configuration file: as typed it is a tree with places; checked, with every file it names read, it is a `Config`.
 
 mod file;
+mod listen;
 mod read;
 mod verifier;
 
 #[cfg(test)]
 mod tests;
+
+pub use listen::ListenAddress;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -47,8 +50,8 @@ pub struct Config {
 /// Where clients are served.
 #[derive(Debug, Clone)]
 pub struct Listen {
-    /// The address. Without TLS it is a loopback address, unless `allow_plaintext` is true.
-    pub address: SocketAddr,
+    /// The addresses, at least one. Without TLS they are of this machine, unless `allow_plaintext` is true.
+    pub addresses: Vec<ListenAddress>,
     /// Certificate and key.
     pub tls: Option<Tls>,
     /// True if plaintext may be served on any address.

@@ -10,7 +10,7 @@ use super::{ColumnSeen, Event, LedgerError, Parameter};
 #[must_use]
 pub fn seals(event: &Event) -> bool {
     match event {
-        Event::Statement(_) | Event::Execution(_) => true,
+        Event::Statement(_) | Event::Execution(_) | Event::Passed(_) => true,
         Event::Reply(event) => !(event.columns.is_empty() && event.frames.is_empty()),
         Event::HoldAnswered(event) => !event.reason.is_empty(),
         Event::SessionOpened(_)
@@ -93,6 +93,10 @@ fn write(event: &Event) -> Option<Vec<u8>> {
                 out.bytes(frame);
             }
         }
+        Event::Passed(event) => {
+            out.array(1);
+            out.bytes(&event.bytes);
+        }
         Event::HoldAnswered(event) => {
             out.array(1);
             out.text(&event.reason);
@@ -140,6 +144,10 @@ pub(super) fn read(event: &mut Event, body: &[u8]) -> Result<(), LedgerError> {
                 })
             })?;
             event.frames = list(&mut fields, |fields| fields.bytes().map(|frame| body.slice_ref(frame)))?;
+        }
+        Event::Passed(event) => {
+            fields.array(1)?;
+            event.bytes = body.slice_ref(fields.bytes()?);
         }
         Event::HoldAnswered(event) => {
             fields.array(1)?;

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::fields::{Fields, Written, list};
 use super::{
-    Answer, Event, ExecutionEvent, HoldAnswered, HoldOpened, LedgerError, LoginRefused, ReplyEvent, SessionClosed, SessionOpened,
-    StatementEvent,
+    Answer, Event, ExecutionEvent, HoldAnswered, HoldOpened, LedgerError, LoginRefused, PassedEvent, ReplyEvent, SessionClosed,
+    SessionOpened, StatementEvent,
 };
 
 /// The number that stands for the kind of an event.
@@ -20,6 +20,7 @@ pub(super) fn kind(event: &Event) -> u64 {
         Event::HoldAnswered(_) => 7,
         Event::LoginRefused(_) => 8,
         Event::ConfigurationLoaded(_) => 9,
+        Event::Passed(_) => 20,
     }
 }
 
@@ -48,6 +49,12 @@ pub(super) fn write(out: &mut Written, event: &Event) {
             out.text(&event.sqlstate);
             out.number(event.duration_us);
             out.number(event.columns_of);
+        }
+        Event::Passed(event) => {
+            out.array(3);
+            out.number(event.number);
+            out.number(event.at);
+            out.truth(event.last);
         }
         Event::HoldOpened(event) => {
             out.array(5);
@@ -148,6 +155,11 @@ pub(super) fn read(fields: &mut Fields<'_>, kind: u64) -> Result<Event, LedgerEr
             Ok((fields.text()?, fields.hash()?))
         })
         .map(Event::ConfigurationLoaded),
+        20 => {
+            fields.array(3)?;
+            let (number, at, last) = (fields.number()?, fields.number()?, fields.truth()?);
+            Ok(Event::Passed(PassedEvent { number, at, last, bytes: Bytes::new() }))
+        }
         _ => Err(LedgerError::Malformed("a kind that is not known")),
     }
 }

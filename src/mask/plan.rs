@@ -66,6 +66,8 @@ pub struct RowPlan {
     pub(super) count: usize,
     pub(super) keys: Option<Keys>,
     verdicts: Vec<ColumnVerdict>,
+    /// Something shows because the text alone says so.
+    leans: bool,
 }
 
 impl RowPlan {
@@ -86,7 +88,10 @@ impl RowPlan {
         let mut lineages = columns.iter().map(|column| &column.lineage);
         let mut plan = Self { count: description.columns.len(), keys: Some(keys.clone()), ..Self::clear() };
         for column in &description.columns {
-            let (verdict, mask) = judge.column(column, lineages.next());
+            let lineage = lineages.next();
+            let (verdict, mask) = judge.column(column, lineage);
+            let shown = matches!(verdict.verdict, Verdict::Clear | Verdict::Masked);
+            plan.leans |= shown && column.table_oid == 0 && lineage.is_none_or(|lineage| !lineage.is_clean());
             plan.verdicts.push(verdict);
             match mask {
                 None => plan.trailing += 1,
@@ -99,13 +104,19 @@ impl RowPlan {
     /// A plan that passes rows of any shape as they are.
     #[must_use]
     pub fn clear() -> Self {
-        Self { steps: Vec::new(), trailing: 0, count: 0, keys: None, verdicts: Vec::new() }
+        Self { steps: Vec::new(), trailing: 0, count: 0, keys: None, verdicts: Vec::new(), leans: false }
     }
 
     /// True if rows pass as they are.
     #[must_use]
     pub fn is_clear(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// True if it shows something of columns for which the server names no origin.
+    #[must_use]
+    pub fn leans_on_text(&self) -> bool {
+        self.leans
     }
 
     /// The columns that are masked only because they could not be traced.

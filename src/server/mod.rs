@@ -1,5 +1,6 @@
 //! The process: opens the store, binds the ports, lets clients in, ends in order.
 
+mod door;
 mod fault;
 mod grounds;
 mod listen;
@@ -24,6 +25,7 @@ use crate::mask::PseudonymKey;
 use crate::secret::Secret;
 use crate::session::{Cancels, House, Minutes, Tidings, now_us};
 use crate::store::{self, Log};
+use door::Door;
 use grounds::Grounds;
 use listen::Listening;
 use workers::Workers;
@@ -50,7 +52,7 @@ pub fn run(config: &Config) -> Result<(), StartFault> {
 
 async fn serve(config: &Config) -> Result<(), StartFault> {
     let acceptor = acceptor(config)?;
-    let listener = bind(config.listen.address).await?;
+    let doors = Door::all(&config.listen.addresses)?;
     let admin = bind(config.admin).await?;
     let settings = settings(config);
     let log = Log::open(&settings, now_us()).map_err(StartFault::Store)?;
@@ -80,7 +82,7 @@ async fn serve(config: &Config) -> Result<(), StartFault> {
     say_ready(config);
     let sessions = listening.clone();
     tokio::select! {
-        () = sessions.accept(listener) => {}
+        () = sessions.accept_all(doors) => {}
         () = told_to_end() => {}
     }
     tracing::info!("ending");
@@ -94,12 +96,13 @@ async fn serve(config: &Config) -> Result<(), StartFault> {
 /// The one line that says that clients may come.
 fn say_ready(config: &Config) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "ready: clients on {}, admin on {}", config.listen.address, config.admin);
+    let clients: Vec<String> = config.listen.addresses.iter().map(ToString::to_string).collect();
+    let _ = writeln!(out, "ready: clients on {}, admin on {}", clients.join(" "), config.admin);
     let _ = out.flush();
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<TcpListener, StartFault> {
-    TcpListener::bind(address).await.map_err(|fault| StartFault::Bind(address, fault))
+    TcpListener::bind(address).await.map_err(|fault| StartFault::Bind(address.to_string(), fault))
 }
 
 async fn told_to_end() {
@@ -136,7 +139,6 @@ fn acceptor(config: &Config) -> Result<Acceptor, StartFault> {
     Ok(Acceptor {
         plaintext: config.listen.allow_plaintext || config.listen.tls.is_none(),
         tls,
-        minor_max: 0,
         login_time_max: Duration::from_millis(config.limits.login_ms),
     })
 }

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+
+use crate::frontend::Stream;
 
 /// Most threads, however many cores there are.
 const WORKERS_MAX: usize = 64;
@@ -33,20 +35,44 @@ impl Workers {
     }
 
     /// Serves a connection on the thread that has the fewest.
-    pub(super) fn serve<F>(&self, tcp: TcpStream, serve: impl FnOnce(TcpStream) -> F + Send + 'static) -> std::io::Result<()>
+    pub(super) fn serve<F>(&self, client: Stream, serve: impl FnOnce(Stream) -> F + Send + 'static) -> std::io::Result<()>
     where
         F: Future<Output = ()> + Send,
     {
         let Some(worker) = self.0.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else { return Ok(()) };
-        let tcp = tcp.into_std()?;
+        let client = Moving::from(client)?;
         let load = Load::of(&worker.load);
         worker.handle.spawn(async move {
-            if let Ok(tcp) = TcpStream::from_std(tcp) {
-                serve(tcp).await;
+            if let Ok(client) = client.arrive() {
+                serve(client).await;
             }
             drop(load);
         });
         Ok(())
+    }
+}
+
+/// A connection on its way from one event queue to another.
+enum Moving {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Moving {
+    fn from(client: Stream) -> std::io::Result<Self> {
+        match client {
+            Stream::Clear(tcp) => tcp.into_std().map(Self::Tcp),
+            Stream::Unix(unix) => unix.into_std().map(Self::Unix),
+            Stream::Tls(_) => Err(std::io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// To be called on the thread where it will stay.
+    fn arrive(self) -> std::io::Result<Stream> {
+        match self {
+            Self::Tcp(tcp) => TcpStream::from_std(tcp).map(Stream::Clear),
+            Self::Unix(unix) => UnixStream::from_std(unix).map(Stream::Unix),
+        }
     }
 }
 

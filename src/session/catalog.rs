@@ -10,7 +10,7 @@ use crate::backend::Querier;
 use crate::sql::{Attribute, Catalog, Function, Relation, RelationKind, TypeInfo, TypeKind, Volatility};
 use questions::{
     ATTRIBUTES, BODY, BODY_PARSED, BUILTIN, CALLS, CONVERSIONS, DEPENDS, FINGERPRINT, FUNCTIONS, LABELS, OPERATORS, PARENTS,
-    RELATIONS, ROWS, SERVER_VERSION, TEMPORARY_NAMED, TYPES,
+    RELATIONS, ROWS, SERVER_VERSION, SNAPSHOT, TEMPORARY_NAMED, TYPES,
 };
 
 /// Modes of arguments that a function takes, and that it gives.
@@ -18,6 +18,12 @@ const IN: &[&str] = &["i", "b", "v"];
 const OUT: &[&str] = &["o", "b", "t"];
 
 type Row = Vec<Option<String>>;
+
+/// The transactions that have ended: as long as these are the same, nothing has changed at all.
+pub(super) async fn snapshot(querier: &mut Querier) -> Result<String, LookFault> {
+    let rows = querier.simple_query(SNAPSHOT).await?;
+    rows.first().map(|row| text(row, 0)).ok_or(LookFault::Shape)
+}
 
 /// A fingerprint of everything that `fetch` reads: as long as it stays the same, there is nothing new to fetch.
 pub(super) async fn fingerprint(querier: &mut Querier) -> Result<String, LookFault> {

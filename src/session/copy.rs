@@ -56,7 +56,7 @@ impl Copying {
             None if ruling.copied().is_some() => return Err(CannotStream),
             None => {
                 let frame = columns(facts, &verdict.sight).ok_or(CannotStream)?;
-                own = described(ruling, facts, &frame).map_err(|_| CannotStream)?;
+                own = described(verdict, facts, &frame, false).map_err(|_| CannotStream)?;
                 &own
             }
         };
@@ -111,20 +111,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 }
 
 /// The plan for the rows of a COPY whose query was described; none if the description is of something else.
-pub(super) fn plan(frame: &Frame, ruling: &Ruling) -> Option<Result<Arc<Plan>, Malformed>> {
-    let verdict = ruling.verdict();
+pub(super) fn plan(frame: &Frame, verdict: &Verdict, doubted: bool) -> Option<Result<Arc<Plan>, Malformed>> {
     let facts = copies(verdict).next().filter(|_| verdict.copied.is_some())?;
-    Some(described(ruling, facts, frame))
+    Some(described(verdict, facts, frame, doubted))
 }
 
-fn described(ruling: &Ruling, facts: &Facts, frame: &Frame) -> Result<Arc<Plan>, Malformed> {
+fn described(verdict: &Verdict, facts: &Facts, frame: &Frame, doubted: bool) -> Result<Arc<Plan>, Malformed> {
     let mut description = RowDescription::read(frame)?;
     if facts.copy.as_ref().is_some_and(|format| format.layout == CopyLayout::Binary) {
         description.columns.iter_mut().for_each(|column| column.format = Format::Binary);
     }
-    let sight = &ruling.verdict().sight;
+    let (sight, touched) = (&verdict.sight, doubted || verdict.decision.touches_masked);
     let columns = facts.columns.as_deref();
-    let rows = RowPlan::new(&description, columns, &sight.masks, ruling.touched(), &sight.catalog, &sight.keys);
+    let rows = RowPlan::new(&description, columns, &sight.masks, touched, &sight.catalog, &sight.keys);
     Ok(Arc::new(Plan { rows, description: wire::row_description(&description.columns) }))
 }
 

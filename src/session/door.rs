@@ -24,6 +24,7 @@ impl Socket for frontend::Stream {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Clear(tcp) => tcp.poll_read_ready(cx).map(|_| ()),
+            Self::Unix(unix) => unix.poll_read_ready(cx).map(|_| ()),
             // Some of it may have been decrypted already.
             Self::Tls(_) => Poll::Ready(()),
         }

@@ -81,7 +81,7 @@ impl Fault {
             Self::CatalogUnread => "statement refused: the catalog of the database could not be read".into(),
             Self::ServerGone => "the database closed the connection unexpectedly".into(),
             Self::Shutdown => "terminating connection due to administrator command".into(),
-            Self::Protocol(what) => format!("protocol violation: {what}"),
+            Self::Protocol(what) => what.clone(),
             Self::NoStatement(name) if name.is_empty() => "unnamed prepared statement does not exist".into(),
             Self::NoStatement(name) => format!("prepared statement \"{name}\" does not exist"),
             Self::NoPortal(name) => format!("portal \"{name}\" does not exist"),

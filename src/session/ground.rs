@@ -1,7 +1,7 @@
 //! What all sessions on one database stand on: its catalog, its policy, and the rulings already made.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ use crate::sql::{self, Catalog, RelationName, Setting};
 const UNCHECKED_MAX: Duration = Duration::from_secs(1);
 /// How long it may go unchecked when a session begins or moves its search path.
 const UNCHECKED_ANEW_MAX: Duration = Duration::from_millis(50);
+/// A statement that is described later than this after it was ruled upon may have waited for a change of the catalog.
+const WAITED_AFTER: Duration = Duration::from_millis(20);
 /// Longest wait for a look at the catalog.
 const LOOK_MAX: Duration = Duration::from_secs(20);
 /// Rulings kept for one set of groups.
@@ -65,17 +67,46 @@ pub struct Ground {
     /// How often something may have changed the catalog, and how many of these times a look has followed.
     wanted: AtomicU64,
     seen: AtomicU64,
+    /// Sessions in which something that changes the catalog is under way.
+    stirring: AtomicUsize,
     views: RwLock<HashMap<Vec<String>, Arc<View>>>,
     questions: std::sync::Mutex<Questions>,
     began: Instant,
 }
 
 /// The connection that looks at the catalog.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Looker {
     querier: Option<Querier>,
     fingerprint: String,
+    /// The transactions that had ended when the fingerprint was taken.
+    snapshot: String,
     looked: Option<Instant>,
+}
+
+/// When something was ruled upon.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    at: Instant,
+    wanted: u64,
+}
+
+impl Mark {
+    /// How long ago that was.
+    pub(super) fn age(&self) -> Duration {
+        self.at.elapsed()
+    }
+}
+
+/// Held by a session while something that changes the catalog is under way there.
+#[derive(Debug)]
+pub(super) struct Stir(Arc<Ground>);
+
+impl Drop for Stir {
+    fn drop(&mut self) {
+        self.0.mark_stale();
+        self.0.stirring.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// What one set of groups may see of one version of the catalog.
@@ -109,20 +140,48 @@ impl Ground {
             drawer: Drawer::new(policy.names_from(), keys.names.clone()),
             policy,
             keys,
-            looker: Mutex::new(Looker { querier: None, fingerprint: String::new(), looked: None }),
+            looker: Mutex::new(Looker::default()),
             catalog: RwLock::new(Arc::new(Catalog::default())),
             version: AtomicU64::new(0),
             wanted: AtomicU64::new(1),
             seen: AtomicU64::new(0),
+            stirring: AtomicUsize::new(0),
             views: RwLock::new(HashMap::new()),
             questions: std::sync::Mutex::default(),
             began: Instant::now(),
         }
     }
 
+    /// The way to it.
+    #[must_use]
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
     /// Something may have changed the catalog: nothing is ruled upon before it has been looked at again.
     pub(super) fn mark_stale(&self) {
         self.wanted.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Something that changes the catalog goes to the database, and is under way until this is dropped.
+    pub(super) fn stir(self: &Arc<Self>) -> Stir {
+        self.stirring.fetch_add(1, Ordering::AcqRel);
+        self.mark_stale();
+        Stir(Arc::clone(self))
+    }
+
+    /// Now, before a look at the catalog that a ruling is to rest upon.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { at: Instant::now(), wanted: self.wanted.load(Ordering::Acquire) }
+    }
+
+    /// True if the catalog may have changed between a ruling and this moment: something in this process may have, or the server
+    /// took so long that it may have waited for somebody else's change.
+    pub(super) fn may_have_moved(&self, since: Mark) -> bool {
+        // A session stops being counted after it has marked the catalog stale, so it is counted here first.
+        self.stirring.load(Ordering::Acquire) > 0
+            || self.wanted.load(Ordering::Acquire) != since.wanted
+            || since.age() > WAITED_AFTER
     }
 
     fn is_stale(&self) -> bool {
@@ -227,7 +286,10 @@ impl Ground {
             Some(querier) => querier,
             None => self.querier().await?,
         };
-        let fingerprint = catalog::fingerprint(&mut querier).await?;
+        // Taken first: what ends after it is in no older snapshot.
+        let snapshot = catalog::snapshot(&mut querier).await?;
+        let fingerprint =
+            if snapshot == looker.snapshot { looker.fingerprint.clone() } else { catalog::fingerprint(&mut querier).await? };
         if looker.fingerprint != fingerprint {
             let version = self.version.load(Ordering::Acquire) + 1;
             let mut fetched = catalog::fetch(&mut querier, version).await?;
@@ -237,6 +299,7 @@ impl Ground {
             looker.fingerprint = fingerprint;
         }
         looker.querier = Some(querier);
+        looker.snapshot = snapshot;
         looker.looked = Some(began);
         self.seen.fetch_max(wanted, Ordering::AcqRel);
         Ok(())

@@ -12,6 +12,7 @@ mod door;
 mod fault;
 mod ground;
 mod hold;
+mod long;
 mod meter;
 mod minutes;
 mod names;
@@ -45,7 +46,7 @@ use crate::frontend;
 use crate::ledger::{Event, SessionClosed, SessionId, SessionOpened};
 use crate::mask::{self, Exposure};
 use crate::store::{Log, Position};
-use crate::wire::{self, CancelKey, Malformed, VERSION_3_0};
+use crate::wire::{self, CancelKey, Malformed};
 use fault::Fault;
 use recording::Recording;
 use relay::Relay;
@@ -127,7 +128,11 @@ impl End {
 impl End {
     /// An end for which the client's own message is to blame.
     pub(super) fn protocol(fault: &Malformed) -> Self {
-        Self::Protocol(fault.to_string())
+        match fault {
+            // The server's own words.
+            Malformed::Tag(tag) => Self::Protocol(format!("invalid frontend message type {tag}")),
+            other => Self::Protocol(format!("protocol violation: {other}")),
+        }
     }
 
     /// What the client is told, if anything.
@@ -177,7 +182,7 @@ impl Signals {
 pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<House>, shutdown: watch::Receiver<bool>) {
     let identity = client.credential.name.clone();
     let groups = client.credential.groups.clone();
-    let start = Start { version: VERSION_3_0, database: client.database(), parameters: &client.startup.parameters };
+    let start = Start { version: client.startup.version, database: client.database(), parameters: &client.startup.parameters };
     let server = match Box::pin(backend::connect(&ground.route, &start)).await {
         Ok(server) => server,
         Err(fault) => return turn_away(client, &ground, fault).await,
@@ -207,7 +212,7 @@ pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<Hous
     }
     tracing::info!(session = %id, database = %ground.name, identity = %identity, "session opened");
     let (cancel, cancels) = mpsc::channel(CANCELS_MAX);
-    let registered = server.key.as_ref().and_then(|key| house.cancels.enter(key.process, cancel));
+    let registered = server.key.as_ref().and_then(|key| house.cancels.enter(key.process, client.startup.version, cancel));
     let signals = Signals { registered, cancels, shutdown };
     // In a place of its own, so that what came before does not keep room beside it.
     let end = Box::pin(converse(client, server, recording, (ground, view), &house, signals, (identity, groups, id))).await;
@@ -295,7 +300,7 @@ fn opened(client: &frontend::Session, ground: &Ground, identity: String, groups:
         identity,
         groups,
         database: ground.name.clone(),
-        client: client.stream.peer().map(|peer| peer.to_string()).unwrap_or_default(),
+        client: client.stream.peer(),
         application: said("application_name").unwrap_or_default(),
         upstream_user: ground.route.upstream().user.clone(),
         policy: ground.policy.version(),
@@ -316,8 +321,12 @@ where
     /// locks and transactions end.
     async fn close(&mut self, end: &End) {
         let _ = self.withdraw();
+        // Amid a message its bytes would be taken for the message's own.
+        let amid_message = self.from_client.is_amid_parts() || self.to_server.waiting_bytes() > 0;
         let _ = tokio::time::timeout(GOODBYE_MAX, async {
-            let _ = self.server.write_all(&wire::terminate()).await;
+            if !amid_message {
+                let _ = self.server.write_all(&wire::terminate()).await;
+            }
             let _ = self.server.shutdown().await;
             let _ = self.client.shutdown().await;
         })

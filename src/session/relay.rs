@@ -13,31 +13,33 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
-use super::copy::{self, Copying, Data};
+use super::copy::{Copying, Data};
 use super::door::SMALL_READ_BYTES;
-use super::fault::Fault;
-use super::ground::{Ground, View};
+use super::ground::{Ground, Mark, Stir, View};
 use super::hold::Hold;
+use super::long::Passing;
 use super::meter::Meter;
 use super::names::Names;
 use super::notice::Noticed;
 use super::outbox::Outbox;
 use super::plan::Plan;
 use super::recording::{Recording, Released};
-use super::ruling::Ruling;
+use super::ruling::{Ruling, Verdict};
 use super::tidings::Circle;
 use super::{End, House};
 use crate::flow::{self, Flow, Next, Output, ToClient, Violation};
 use crate::ledger::SessionId;
 use crate::mask::{self, Exposure, Masked, RowPlan, Unmasked};
+use crate::policy::Outcome;
 use crate::store::Position;
 use crate::wire::{
-    CancelKey, ErrorFields, Frame, Limits, Malformed, ParameterStatus, Piece, Splitter, TransactionStatus, server_tag,
+    CancelKey, ErrorFields, Frame, Limits, Malformed, ParameterStatus, Piece, Place, Splitter, TransactionStatus, client_tag,
+    server_tag,
 };
 
 /// A socket is not read from while so many bytes wait for the other one.
 const BACKLOG_BYTES_MAX: u64 = 1 << 20;
-/// Longest Query, Parse or Bind that is read; longer ones are refused.
+/// Longest Query, Parse or Bind that is read; longer ones are refused, or passed on unread.
 const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Longest message of the database that is collected, rows apart.
 const SERVER_MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -66,16 +68,22 @@ pub(super) struct Relay<C, S> {
     pub(super) groups: Vec<String>,
     pub(super) session: SessionId,
     pub(super) upstream_key: Option<CancelKey>,
-    /// A frame that the conversation could not take yet.
-    waiting: Option<Frame>,
+    /// What the conversation could not take yet.
+    pub(super) waiting: Option<Piece>,
+    /// The exchange whose message is passed on unread, and how much of it has been.
+    pub(super) passing: Passing,
     pub(super) hold: Option<Hold>,
     pub(super) meter: Meter,
     /// Rows past the line that a rule draws: they wait for a person.
     withheld: Option<Piece>,
     /// The database is to be told that a statement was denied amid its rows, before anything else is said.
     pub(super) cancelling: bool,
-    /// DDL has run in the transaction that is open.
-    ddl_open: bool,
+    /// Something that changes the catalog is under way.
+    pub(super) stir: Option<Stir>,
+    /// Now, as of the message that is ruled upon.
+    pub(super) mark: Mark,
+    /// The verdict as of now on the text whose rows are being described, if it may mean something else by now.
+    anew: Option<Arc<Verdict>>,
     /// The client has said goodbye, or has gone; what it asked for before is carried out if it said so.
     leaving: Option<End>,
     /// The server has said something fatal: it will close, and no word of ours is to follow.
@@ -110,6 +118,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         upstream_key: Option<CancelKey>,
     ) -> Self {
         let veiled = !view.sight.masks.is_empty();
+        let mark = ground.mark();
         let mut from_client =
             Splitter::new(Limits { whole_bytes_max: CLIENT_MESSAGE_BYTES_MAX, bulk: b"d", bulk_bytes_max: PASSED_ROW_BYTES_MAX });
         let mut from_server = Splitter::new(Limits {
@@ -137,11 +146,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             session,
             upstream_key,
             waiting: None,
+            passing: Passing::default(),
             hold: None,
             meter: Meter::default(),
             withheld: None,
             cancelling: false,
-            ddl_open: false,
+            stir: None,
+            mark,
+            anew: None,
             leaving: None,
             last_word: false,
             described: None,
@@ -159,10 +171,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 
     /// Takes what both sides have said as far as it goes, and gives the gates their positions in the log.
     async fn turn(&mut self) -> Result<(), End> {
-        self.server_pieces()?;
+        self.server_pieces().await?;
         while std::mem::take(&mut self.cancelling) {
             self.cancel_denied().await;
-            self.server_pieces()?;
+            self.server_pieces().await?;
         }
         if self.hold.is_some() {
             self.ask_when_quiet()?;
@@ -192,54 +204,45 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             && self.cancel_sent.is_none()
             && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
         {
-            let frame = match self.waiting.take() {
-                Some(frame) if self.flow.is_quiet() || self.flow.is_copying_in() => frame,
-                Some(frame) => {
-                    self.waiting = Some(frame);
-                    break;
+            let piece = match self.waiting.take() {
+                Some(piece) if self.flow.is_quiet() || self.flow.is_copying_in() => Some(piece),
+                Some(piece) => {
+                    self.waiting = Some(piece);
+                    None
                 }
-                None => match self.from_client.next().map_err(|fault| End::protocol(&fault))? {
-                    Some(Piece::Frame(frame)) => frame,
-                    Some(Piece::Run(run)) => {
-                        self.flow.copy_data(run.bytes, &mut self.out);
-                        self.dispatch()?;
-                        continue;
-                    }
-                    Some(Piece::Part(part)) => {
-                        self.flow.copy_data(part.bytes, &mut self.out);
-                        self.dispatch()?;
-                        continue;
-                    }
-                    Some(Piece::Oversize { tag, frame_bytes }) => {
-                        self.unreadable(tag, &Fault::Oversize(frame_bytes))?;
-                        continue;
-                    }
-                    None => break,
-                },
+                None => self.from_client.next().map_err(|fault| End::protocol(&fault))?,
             };
-            let tag = frame.tag();
-            let next = match self.flow.client(frame, &mut self.out) {
-                // A malformed statement is an error, as it is to the server; nothing of it has been forwarded.
-                Err(Violation::Client(fault)) if !matches!(fault, Malformed::Tag(_)) => {
-                    self.unreadable(tag, &Fault::Protocol(fault.to_string()))?;
-                    continue;
-                }
-                next => next.map_err(|violation| violated(&violation))?,
-            };
-            match next {
-                Next::Go => {}
-                Next::Quiet(frame) => self.waiting = Some(frame),
-                Next::Terminate => self.leaving = Some(End::Terminated),
-                Next::Ask(asked) => self.rule(asked).await?,
+            match piece {
+                Some(Piece::Frame(frame)) => self.client_frame(frame).await?,
+                Some(Piece::Run(run)) => self.flow.copy_data(run.bytes, &mut self.out),
+                Some(Piece::Part(part)) if part.tag == client_tag::COPY_DATA => self.flow.copy_data(part.bytes, &mut self.out),
+                Some(Piece::Part(part)) => self.pass_on(part.bytes, part.place == Place::Last)?,
+                Some(Piece::Oversize { frame_bytes, head, .. }) => self.long(head, frame_bytes).await?,
+                None => break,
             }
             self.dispatch()?;
         }
         Ok(())
     }
 
+    async fn client_frame(&mut self, frame: Frame) -> Result<(), End> {
+        let next = match self.flow.client(frame.clone(), &mut self.out) {
+            // A malformed statement is an error, as it is to the server; nothing of it has been forwarded.
+            Err(Violation::Client(fault)) if !matches!(fault, Malformed::Tag(_)) => return self.malformed(frame, &fault),
+            next => next.map_err(|violation| violated(&violation))?,
+        };
+        match next {
+            Next::Go => {}
+            Next::Quiet(frame) => self.waiting = Some(Piece::Frame(frame)),
+            Next::Terminate => self.leaving = Some(End::Terminated),
+            Next::Ask(asked) => self.rule(asked).await?,
+        }
+        Ok(())
+    }
+
     // ---- database -> flow -> mask -> log -> client
 
-    fn server_pieces(&mut self) -> Result<(), End> {
+    async fn server_pieces(&mut self) -> Result<(), End> {
         while !self.is_stopped() && !self.cancelling {
             let piece = match self.withheld.take() {
                 Some(piece) => piece,
@@ -247,6 +250,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                     Some(piece) => piece,
                     None => break,
                 },
+            };
+            self.anew = match &piece {
+                Piece::Frame(frame) if frame.tag() == server_tag::ROW_DESCRIPTION => self.judged_anew(frame).await?,
+                _ => None,
             };
             let (piece, past) = self.meter.admit(self.flow.answering(), piece);
             if let Some(piece) = piece {
@@ -260,15 +267,36 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         Ok(())
     }
 
+    /// The verdict on the text that a description answers, as of now, where it leans on what the text says and may mean something
+    /// else than when it was ruled upon. From the description on the statement holds the locks that keep its relations as they
+    /// are, so a look at the catalog now shows what it means.
+    async fn judged_anew(&mut self, frame: &Frame) -> Result<Option<Arc<Verdict>>, End> {
+        let Some(ruling) = self.flow.ruling().filter(|ruling| flow::Ruling::veiled(*ruling)) else { return Ok(None) };
+        let leans = || ruling.plan(frame, self.flow.place(), None).is_ok_and(|plan| plan.rows.leans_on_text());
+        if !(self.ground.may_have_moved(ruling.since()) || ruling.touched() && leans()) {
+            return Ok(None);
+        }
+        let verdict = Arc::clone(ruling.verdict());
+        self.view = self.ground.view_now(&self.groups, &self.view).await.map_err(|_| End::Unmaskable)?;
+        if Arc::ptr_eq(&verdict.sight, &self.view.sight) {
+            return Ok(None);
+        }
+        let anew = self.current(&verdict);
+        let stricter = |one: &Verdict, other: &Verdict| {
+            let (one, other) = (&one.decision, &other.decision);
+            one.outcome == Outcome::Block && other.outcome != Outcome::Block || one.touches_masked && !other.touches_masked
+        };
+        // What it asks, stores or says in errors would not have been let through.
+        if stricter(&anew, &verdict) { Err(End::Unmaskable) } else { Ok(Some(anew)) }
+    }
+
     fn server_piece(&mut self, piece: Piece) -> Result<(), End> {
         let taken = match piece {
             Piece::Frame(frame) => {
                 self.heed(&frame);
-                let statement = self.flow.place();
-                let plan = |frame: &Frame, ruling: &Ruling| {
-                    let plan = copy::plan(frame, ruling).unwrap_or_else(|| ruling.plan(frame, statement));
-                    plan.map_err(Violation::Server)
-                };
+                let (statement, anew) = (self.flow.place(), self.anew.take());
+                let plan =
+                    |frame: &Frame, ruling: &Ruling| ruling.plan(frame, statement, anew.as_ref()).map_err(Violation::Server);
                 let describes = frame.tag() == server_tag::ROW_DESCRIPTION;
                 let taken = self.flow.server(frame, plan, &mut self.out);
                 // The rows of a Query are described by the message that the client gets.
@@ -301,6 +329,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 }
             }
             server_tag::NOTIFICATION_RESPONSE => self.tiding = Some(self.house.tidings.knows(self.circle(), frame)),
+            // A crash, or an immediate shutdown, is told as a warning.
+            server_tag::NOTICE_RESPONSE => {
+                self.last_word |= matches!(ErrorFields::find(frame, b'C'), Some(b"57P01" | b"57P02"));
+            }
             server_tag::ERROR_RESPONSE => {
                 let severity = ErrorFields::find(frame, b'V').or_else(|| ErrorFields::find(frame, b'S'));
                 self.last_word |= matches!(severity, Some(b"FATAL" | b"PANIC"));
@@ -422,11 +454,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         if !failed && let Some(facts) = ruling.verdict().analysis.statements.get(statement) {
             self.names.completed(facts);
         }
-        for facts in &ruling.verdict().analysis.statements {
-            if facts.shifts.iter().any(|shift| matches!(shift, crate::sql::Shift::Catalog | crate::sql::Shift::Anything)) {
-                self.ground.mark_stale();
-                self.ddl_open = true;
-            }
+        if ruling.verdict().moves_catalog() {
+            self.ground.mark_stale();
         }
     }
 
@@ -435,8 +464,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         if status == TransactionStatus::Idle {
             self.names.settled();
             self.meter.settled();
-            if std::mem::take(&mut self.ddl_open) {
-                self.ground.mark_stale();
+            if self.flow.is_quiet() {
+                self.stir = None;
             }
         }
     }
@@ -465,7 +494,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 pub(super) fn violated(violation: &Violation) -> End {
     match violation {
         Violation::Client(fault) => End::protocol(fault),
-        Violation::Names => End::Protocol("too many prepared statements or portals".into()),
+        Violation::Names => End::Protocol("protocol violation: too many prepared statements or portals".into()),
         Violation::Server(_) | Violation::OutOfPlace(_) | Violation::Undescribed => End::Unmaskable,
     }
 }

@@ -19,19 +19,8 @@ use crate::wire::{self, client_tag};
 impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay<C, S> {
     /// Rules on one question of the conversation.
     pub(super) async fn rule(&mut self, asked: Asked<Ruling>) -> Result<(), End> {
-        let anew = std::mem::take(&mut self.names.path_just_moved);
-        if self.names.has_open() {
-            self.names.ending = self.flow.readies_owed() > 0 || self.flow.owes(Ruling::settles);
-        }
-        match self.ground.view(&self.groups, Some(&self.view), anew).await {
-            Ok(view) => self.view = view,
-            Err(fault) => return self.unread(&fault),
-        }
-        if self.is_of_definitions(&asked) {
-            match self.ground.view_now(&self.groups, &self.view).await {
-                Ok(view) => self.view = view,
-                Err(fault) => return self.unread(&fault),
-            }
+        if !self.look(&asked).await? {
+            return Ok(());
         }
         match asked {
             Asked::Query(query) => self.rule_query(&query.text),
@@ -42,10 +31,30 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         }
     }
 
-    fn unread(&mut self, fault: &LookFault) -> Result<(), End> {
+    /// Brings what is known of the database up to the moment of a question. False if that fails: the question is refused.
+    pub(super) async fn look(&mut self, asked: &Asked<Ruling>) -> Result<bool, End> {
+        let anew = std::mem::take(&mut self.names.path_just_moved);
+        self.mark = self.ground.mark();
+        if self.names.has_open() {
+            self.names.ending = self.flow.readies_owed() > 0 || self.flow.owes(Ruling::settles);
+        }
+        match self.ground.view(&self.groups, Some(&self.view), anew).await {
+            Ok(view) => self.view = view,
+            Err(fault) => return Ok(self.unread(&fault)),
+        }
+        if self.is_of_definitions(asked) {
+            match self.ground.view_now(&self.groups, &self.view).await {
+                Ok(view) => self.view = view,
+                Err(fault) => return Ok(self.unread(&fault)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn unread(&mut self, fault: &LookFault) -> bool {
         tracing::warn!(session = %self.session, database = %self.ground.name, %fault, "the catalog cannot be read");
         self.flow.refuse(Fault::CatalogUnread.error(), 0, &mut self.out);
-        Ok(())
+        false
     }
 
     /// True if masks apply and a view is read or a function is called that was followed: another session can redefine one in place, so
@@ -74,7 +83,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let verdict = self.counted(self.view.verdict(text, &self.identity, &self.names), None);
         let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
         let doubted = (self.names.code_ran || verdict.runs_unread()) && verdict.uses_names() || self.reads_reshaped(&verdict);
-        let ruling = Ruling::statement(verdict, number, doubted);
+        let ruling = Ruling::statement(verdict, number, doubted, self.mark);
         self.meter.begin(number, &ruling, None);
         self.carry_out(ruling, number, true)
     }
@@ -87,13 +96,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let number = self.recording.statement(&verdict, &parse.name, true).map_err(|_| End::LogFailed)?;
         // Preparing is not running: a person is asked at Bind or Execute.
         let due = verdict.decision.outcome == Outcome::Block;
-        self.carry_out(Ruling::statement(verdict, number, false), number, due)
+        self.carry_out(Ruling::statement(verdict, number, false, self.mark), number, due)
     }
 
     fn rule_bind(&mut self, bind: wire::Bind, ruling: Option<Ruling>) -> Result<(), End> {
         let (verdict, number) = match ruling {
             Some(ruling) => (self.current(ruling.verdict()), ruling.number()),
-            None if self.names.is_of_protocol(&bind.statement) => {
+            None if self.is_absent(&bind.statement) => {
                 self.absent(&Fault::NoStatement(text(&bind.statement)));
                 return Ok(());
             }
@@ -105,7 +114,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             self.names.bound(&bind.portal);
         }
         let definitions = self.names.definitions(&verdict.analysis.statements);
-        let ruling = Ruling::portal(verdict, number, bind, doubted, definitions);
+        let ruling = Ruling::portal(verdict, number, bind, (doubted, definitions), self.mark);
         let due = ruling.is_due(Gate::Bind) || ruling.verdict().decision.outcome == Outcome::Block;
         self.carry_out(ruling, number, due)
     }
@@ -117,13 +126,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 return Ok(());
             }
             Some(ruling) => ruling,
-            None if self.names.is_of_protocol(&execute.portal) => {
+            None if self.is_absent(&execute.portal) => {
                 self.absent(&Fault::NoPortal(text(&execute.portal)));
                 return Ok(());
             }
             None => {
                 let (verdict, number) = self.by_name(&execute.portal, false)?;
-                Ruling::statement(verdict, number, self.names.code_ran)
+                Ruling::statement(verdict, number, self.names.code_ran, self.mark)
             }
         };
         let ruling = self.counted_portal(ruling);
@@ -139,16 +148,28 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let facts = Facts { unknown: Some(UnknownReason::NotText), ..Facts::of(Verb::FunctionCall) };
         let verdict = Arc::new(self.view.decide(Bytes::new(), Analysis { statements: vec![facts] }, &self.identity));
         let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
-        self.carry_out(Ruling::statement(verdict, number, true), number, true)
+        self.carry_out(Ruling::statement(verdict, number, true, self.mark), number, true)
     }
 
     /// A prepared statement keeps its ruling, unless the ground has moved since: then its text is ruled upon anew.
-    fn current(&self, verdict: &Arc<Verdict>) -> Arc<Verdict> {
+    pub(super) fn current(&self, verdict: &Arc<Verdict>) -> Arc<Verdict> {
         let same = std::ptr::eq(Arc::as_ptr(&verdict.sight), Arc::as_ptr(&self.view.sight));
         if same && !verdict.is_of_temporary() && !verdict.uses_names() {
             return Arc::clone(verdict);
         }
         self.view.verdict(&verdict.text, &self.identity, &self.names)
+    }
+
+    /// True if a name stands for nothing, and the server is not to be asked: what it might mean there would have to be ruled upon.
+    fn is_absent(&self, name: &[u8]) -> bool {
+        self.names.is_of_protocol(name) && !self.lets_unread_pass()
+    }
+
+    /// True if nothing is masked for this session, and the policy lets pass what it cannot analyse.
+    pub(super) fn lets_unread_pass(&self) -> bool {
+        let unread = Analysis { statements: vec![Facts::unknown(UnknownReason::Name)] };
+        self.view.sight.masks.is_empty()
+            && self.view.decide(Bytes::new(), unread, &self.identity).decision.outcome == Outcome::Forward
     }
 
     /// A name that stands for nothing is an error, as it is to the server.
@@ -170,7 +191,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     }
 
     /// A name that the protocol has not defined may be one that SQL text has.
-    fn by_name(&mut self, name: &Bytes, statement: bool) -> Result<(Arc<Verdict>, u64), End> {
+    pub(super) fn by_name(&mut self, name: &Bytes, statement: bool) -> Result<(Arc<Verdict>, u64), End> {
         let spelled = String::from_utf8_lossy(name);
         let sight = &self.view.sight;
         let known = if statement { self.names.prepared(&spelled, sight) } else { self.names.cursor(&spelled, sight) };
@@ -214,6 +235,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         }
         let (statements, version) = (&verdict.analysis.statements, verdict.sight.catalog.version);
         let owed = self.flow.readies_owed();
+        if self.stir.is_none() && verdict.moves_catalog() {
+            self.stir = Some(self.ground.stir());
+        }
         self.names.forwarded(&verdict.text, statements, version, verdict.decision.calls_unknown, owed);
         if let Some(key) = &self.upstream_key {
             self.house.tidings.sent(self.circle(), key.process, &ruling);

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::ground::Sight;
+use super::copy;
+use super::ground::{Mark, Sight};
 use super::meter::Count;
 use super::names;
 use super::plan::{Place, Plan, Plans};
@@ -121,6 +122,12 @@ impl Verdict {
         !self.sight.masks.is_empty() && self.decision.touches_masked && super::copy::copies(self).next().is_some()
     }
 
+    /// True if it may change the catalog.
+    pub(super) fn moves_catalog(&self) -> bool {
+        let moves = |shift: &Shift| matches!(shift, Shift::Catalog | Shift::Anything);
+        self.analysis.statements.iter().flat_map(|facts| &facts.shifts).any(moves)
+    }
+
     /// True if the text is refused for its syntax alone.
     pub(super) fn is_unparsed(&self) -> bool {
         self.analysis.statements.iter().any(|facts| facts.unknown == Some(UnknownReason::Syntax))
@@ -155,8 +162,8 @@ struct Inner {
     number: u64,
     /// The parameters, for a portal.
     bind: Option<wire::Bind>,
-    /// When it was made.
-    since: Instant,
+    /// When it was ruled upon.
+    since: Mark,
     /// How often what a portal names had been defined when it was bound.
     definitions: u64,
     /// Code ran in this session that may have swapped what a name stands for: rows may be of another text than this one.
@@ -172,12 +179,12 @@ struct Inner {
 pub(super) struct Ruling(Arc<Inner>);
 
 impl Ruling {
-    pub(super) fn statement(verdict: Arc<Verdict>, number: u64, doubted: bool) -> Self {
+    pub(super) fn statement(verdict: Arc<Verdict>, number: u64, doubted: bool, since: Mark) -> Self {
         Self(Arc::new(Inner {
             verdict,
             number,
             bind: None,
-            since: Instant::now(),
+            since,
             definitions: 0,
             doubted,
             permitted: AtomicBool::new(false),
@@ -185,12 +192,18 @@ impl Ruling {
         }))
     }
 
-    pub(super) fn portal(verdict: Arc<Verdict>, number: u64, bind: wire::Bind, doubted: bool, definitions: u64) -> Self {
+    pub(super) fn portal(
+        verdict: Arc<Verdict>,
+        number: u64,
+        bind: wire::Bind,
+        (doubted, definitions): (bool, u64),
+        since: Mark,
+    ) -> Self {
         Self(Arc::new(Inner {
             verdict,
             number,
             bind: Some(bind),
-            since: Instant::now(),
+            since,
             definitions,
             doubted,
             permitted: AtomicBool::new(false),
@@ -220,7 +233,12 @@ impl Ruling {
 
     /// True if another session may have redefined what it calls since it was made.
     pub(super) fn is_aged(&self) -> bool {
-        self.0.since.elapsed() > AGED_AFTER
+        self.0.since.age() > AGED_AFTER
+    }
+
+    /// When it was ruled upon.
+    pub(super) fn since(&self) -> Mark {
+        self.0.since
     }
 
     /// How often what it names had been defined when it was bound.
@@ -280,9 +298,15 @@ impl Ruling {
         }
     }
 
-    /// The plan for rows of this description.
-    pub(super) fn plan(&self, frame: &Frame, statement: Option<usize>) -> Result<Arc<Plan>, Malformed> {
-        self.verdict().plan(frame, statement, self.0.doubted)
+    /// The plan for rows of this description. `anew` is the verdict on the same text as of now, if it may mean something else.
+    pub(super) fn plan(
+        &self,
+        frame: &Frame,
+        statement: Option<usize>,
+        anew: Option<&Arc<Verdict>>,
+    ) -> Result<Arc<Plan>, Malformed> {
+        let (verdict, doubted) = (anew.unwrap_or_else(|| self.verdict()), self.0.doubted);
+        copy::plan(frame, verdict, doubted).unwrap_or_else(|| verdict.plan(frame, statement, doubted))
     }
 
     /// True if columns without an origin may hold what is masked.

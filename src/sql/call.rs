@@ -283,6 +283,7 @@ fn call(reader: &mut Reader<'_>, name: Name) -> Read<Expr> {
     }
     let _ = reader.eat_all(&["respect", "nulls"]) || reader.eat_all(&["ignore", "nulls"]);
     if reader.eat("over") {
+        call.window = true;
         if reader.sign("(") {
             query::window(reader)?.into_iter().for_each(|(role, key)| add(&mut call, role, vec![key]));
         } else {

@@ -100,7 +100,7 @@ pub(super) fn goes_on(reader: &Reader<'_>) -> bool {
 
 /// What follows the first arm.
 pub(super) fn rest(reader: &mut Reader<'_>, first: Query) -> Read<Query> {
-    let plain = first.order.is_empty() && first.limit.is_empty() && first.with.ctes.is_empty() && first.arms.len() == 1;
+    let plain = first.order.is_empty() && !is_cut(&first) && first.with.ctes.is_empty() && first.arms.len() == 1;
     let mut query =
         if plain { first } else { Query { arms: vec![Arm::Query(Box::new(first))], union: true, ..Query::default() } };
     while reader.is_any(&["union", "intersect", "except"]) {
@@ -120,7 +120,7 @@ pub(super) fn rest(reader: &mut Reader<'_>, first: Query) -> Read<Query> {
                 query.limit.push(expr::expr(reader)?);
             }
         } else if reader.eat("offset") {
-            query.limit.push(expr::expr(reader)?);
+            query.offset.push(expr::expr(reader)?);
             let _ = reader.eat("row") || reader.eat("rows");
         } else if reader.eat("fetch") {
             query.limit.push(fetch(reader)?);
@@ -130,6 +130,11 @@ pub(super) fn rest(reader: &mut Reader<'_>, first: Query) -> Read<Query> {
             return Ok(query);
         }
     }
+}
+
+/// True if not all rows of a query are given.
+fn is_cut(query: &Query) -> bool {
+    !query.limit.is_empty() || !query.offset.is_empty()
 }
 
 /// FETCH FIRST n ROWS ONLY.

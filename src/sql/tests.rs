@@ -14,6 +14,7 @@ pub(super) const FIRST_OID: u32 = 16_384;
 const BOOL: u32 = 16;
 const SEX: u32 = 9_001;
 const HOME: u32 = 9_002;
+const MOOD: u32 = 9_003;
 
 fn attribute(number: usize, text: &str) -> Attribute {
     let (name, kind) = text.split_once(':').unwrap_or((text, ""));
@@ -29,14 +30,16 @@ fn attribute(number: usize, text: &str) -> Attribute {
         "texts" => 1009,
         "uuid" => 2950,
         "home" => HOME,
+        "mood" => MOOD,
         _ => 25,
     };
-    let not_null = name.ends_with('!');
+    let (not_null, unique) = (name.ends_with('!'), name.ends_with("!!"));
     Attribute {
         number: i16::try_from(number).expect("few columns") + 1,
         name: name.trim_end_matches('!').to_owned(),
         type_oid,
         not_null,
+        unique,
         ..Attribute::default()
     }
 }
@@ -96,6 +99,8 @@ pub(super) fn catalog() -> Catalog {
     let info =
         |oid, name: &str, kind, category| TypeInfo { oid, schema: "clinical".to_owned(), name: name.to_owned(), kind, category };
     catalog.types.insert(SEX, info(SEX, "sex", TypeKind::Enum(labels), 'E'));
+    let labels = ["calm", "cross", "merry"].map(str::to_owned).to_vec();
+    catalog.types.insert(MOOD, info(MOOD, "mood", TypeKind::Enum(labels), 'E'));
     catalog.types.insert(BOOL, info(BOOL, "bool", TypeKind::Base, 'B'));
     for (schema, name, extension) in [
         ("clinical", "age_years", None),

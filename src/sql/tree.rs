@@ -84,6 +84,8 @@ pub(super) struct Call {
     pub(super) roles: Vec<Role>,
     /// DISTINCT.
     pub(super) distinct: bool,
+    /// OVER.
+    pub(super) window: bool,
     /// Names of the last of them, where arguments are given by name.
     pub(super) named: Vec<String>,
     /// True if the last of them is an array of arguments (VARIADIC).
@@ -105,6 +107,7 @@ impl Call {
             proper,
             roles: none,
             distinct: false,
+            window: false,
             named: Vec::new(),
             variadic: false,
             keyword: None,
@@ -223,8 +226,10 @@ pub(super) struct Query {
     pub(super) links: Vec<Link>,
     /// ORDER BY.
     pub(super) order: Vec<Expr>,
-    /// LIMIT, OFFSET, FETCH.
+    /// LIMIT, FETCH.
     pub(super) limit: Vec<Expr>,
+    /// OFFSET.
+    pub(super) offset: Vec<Expr>,
 }
 
 /// One arm of a query.

@@ -9,7 +9,7 @@ use super::names;
 use super::restrict;
 use super::trace;
 use super::tree::{
-    Arm, Assignment, Call, Change, Cte, Expr, From, Insert, Into, Join, Mass, Merge, Query, Returning, Select, Value, With,
+    Arm, Assignment, Call, Change, Expr, From, Insert, Into, Join, Mass, Merge, Query, Returning, Select, Value, With,
 };
 
 /// Functions of `pg_catalog` that run the text they are given.
@@ -22,7 +22,7 @@ const SETTINGS: &str = "pg_settings";
 pub(super) struct Walk<'a> {
     setting: &'a Setting<'a>,
     made: &'a [String],
-    scopes: Vec<(&'a str, Option<&'a Cte>)>,
+    scopes: Vec<restrict::Scope<'a>>,
     /// Its verbs.
     pub(super) verbs: BTreeSet<Verb>,
     /// The laxest WHERE.
@@ -258,13 +258,15 @@ impl<'a> Walk<'a> {
 
     fn with(&mut self, with: &'a With) {
         if with.recursive {
-            self.scopes.extend(with.ctes.iter().map(|cte| (cte.name.as_str(), None)));
+            self.scopes.extend(with.ctes.iter().map(|cte| restrict::Scope { cte, recursive: true }));
         }
         for cte in &with.ctes {
             let before = self.scopes.len();
             self.change(&cte.body);
             self.scopes.truncate(before);
-            self.scopes.push((cte.name.as_str(), if with.recursive { None } else { Some(cte) }));
+            if !with.recursive {
+                self.scopes.push(restrict::Scope { cte, recursive: false });
+            }
         }
     }
 
@@ -282,6 +284,7 @@ impl<'a> Walk<'a> {
         }
         self.exprs(&query.order);
         self.exprs(&query.limit);
+        self.exprs(&query.offset);
         self.scopes.truncate(before);
     }
 
@@ -308,7 +311,7 @@ impl<'a> Walk<'a> {
         match from {
             From::Relation(name, _, sample) => {
                 self.exprs(sample);
-                let cte = matches!(name.as_slice(), [only] if self.scopes.iter().any(|(known, _)| known == only));
+                let cte = matches!(name.as_slice(), [only] if self.scopes.iter().any(|scope| scope.cte.name == *only));
                 if !cte {
                     self.read(name);
                 }

@@ -123,6 +123,7 @@ impl Index {
                     }
                 }
                 Event::Reply(_)
+                | Event::Passed(_)
                 | Event::HoldOpened(_)
                 | Event::HoldAnswered(_)
                 | Event::LoginRefused(_)

@@ -164,6 +164,7 @@ pub(super) fn event_bytes(event: &Event) -> usize {
     OVERHEAD
         + match event {
             Event::Statement(event) => event.name.len() + event.text.len(),
+            Event::Passed(event) => event.bytes.len(),
             Event::Execution(event) => {
                 let values = event.parameters.iter().map(|parameter| 8 + parameter.value.as_ref().map_or(0, bytes::Bytes::len));
                 event.portal.len() + values.sum::<usize>()

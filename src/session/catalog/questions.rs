@@ -69,6 +69,8 @@ pub(super) const TEMPORARY_NAMED: &str = "select pg_catalog.bool_or(path ~* 'pg_
     select c as path from pg_catalog.pg_db_role_setting s, pg_catalog.unnest(s.setconfig) c where c ~* '^search_path=' \
     union all select g.reset_val from pg_catalog.pg_settings g where g.name = 'search_path') known";
 
+/// The transactions that have ended: any that ends makes another.
+pub(super) const SNAPSHOT: &str = "select pg_catalog.txid_current_snapshot()";
 /// A number that differs when the definition of anything above has changed.
 pub(super) const FINGERPRINT: &str = "select pg_catalog.md5(pg_catalog.concat( \
     (select pg_catalog.concat(pg_catalog.count(*), ' ', pg_catalog.sum(pg_catalog.hashint8(c.xmin::text::int8 * 31 + c.oid::int8))) \

@@ -131,7 +131,7 @@ impl<C: Socket, S: Socket> Relay<C, S> {
             Woken::ClientRead(0) => Err(End::ClientGone),
             Woken::ServerRead(0) => {
                 // Its last words may stand in the buffer.
-                self.server_pieces()?;
+                self.server_pieces().await?;
                 Err(match self.leaving {
                     Some(_) => End::Terminated,
                     None if self.last_word => End::ServerClosed,

@@ -1,271 +1,41 @@
-//! What stands beside the target in a condition: other relations, queries, copies of the target.
+//! What columns stand for: the target's row, rows of other relations, given rows.
 
-use super::super::catalog::Relation;
-use super::super::tree::{Arm, Change, Cte, Expr, From, Query, Select};
-use super::atoms::{Judge, Place};
-use super::{Truth, lookup};
+use std::rc::Rc;
 
-/// A query of WITH by its name; none if it is recursive.
-pub(in super::super) type Scope<'q> = (&'q str, Option<&'q Cte>);
+use super::super::catalog::{Attribute, ColumnOrigin, Relation, RelationKind};
+use super::eval::Judge;
+use super::sample::{ends, is_system};
+use super::value::{Open, Val, mix};
 
-/// Deepest look into queries within queries.
-pub(super) const LOOK_DEPTH_MAX: usize = 12;
+/// Most generations of inheritance that are looked through.
+const GENERATIONS_MAX: usize = 32;
 
-/// Most sources beside the target; a statement of more counts as not restricted.
-pub(super) const SOURCES_MAX: usize = 64;
-
-/// Something in FROM beside the target.
+/// Something in FROM, on one row.
 #[derive(Clone)]
 pub(super) struct Source<'e> {
     /// The name its columns can be qualified with.
-    pub(super) alias: String,
-    /// What it is.
-    pub(super) kind: SourceKind<'e>,
-    /// Names given to its columns.
-    pub(super) columns: Vec<String>,
+    pub(super) alias: Rc<str>,
+    /// Names given to its first columns.
+    pub(super) renamed: &'e [String],
+    /// What its row is.
+    pub(super) kind: Kind<'e>,
 }
 
-/// What a source is.
-#[derive(Clone, Copy)]
-pub(super) enum SourceKind<'e> {
-    /// A relation by its name.
-    Relation(&'e [String]),
-    /// A query.
-    Query(&'e Query),
-    /// Something else.
-    Unknown,
+/// What the row of a source is.
+#[derive(Clone)]
+pub(super) enum Kind<'e> {
+    /// The row of the target that is asked about; a relation from whose rows a view makes it.
+    Own(Option<&'e Relation>),
+    /// Any row of what may be these relations; true if a row of the target other than the one asked about.
+    Other(u64, Rc<[&'e Relation]>, bool),
+    /// A row of a query.
+    Given(Rc<[String]>, Vec<Val>),
 }
 
-/// The expression that a query without FROM, WHERE and the like stands for.
-pub(super) fn single(query: &Query) -> Option<&Expr> {
-    let select = only_select(query)?;
-    match select.items.as_slice() {
-        [(value, _)] if select.from.is_empty() && select.condition.is_none() && select.having.is_none() => Some(value),
-        _ => None,
-    }
-}
-
-/// The SELECT of a query that has one arm and no LIMIT.
-fn only_select(query: &Query) -> Option<&Select> {
-    if !query.limit.is_empty() || !query.with.ctes.is_empty() {
-        return None;
-    }
-    match query.arms.as_slice() {
-        [Arm::Select(select)] => Some(select),
-        [Arm::Query(inner)] => only_select(inner),
-        _ => None,
-    }
-}
+/// It is not known which columns a source has.
+struct NotKnown;
 
 impl<'e> Judge<'e> {
-    /// Takes items of FROM in, and the conditions of inner joins; true if a USING or NATURAL joins them.
-    pub(super) fn add<'f: 'e>(&mut self, from: &'f [From], all: &mut Vec<&'f Expr>) -> bool {
-        let mut merged = false;
-        for item in from {
-            if self.sources.len() > SOURCES_MAX {
-                return merged;
-            }
-            match item {
-                From::Relation(name, alias, _) => {
-                    let last = name.last().cloned().unwrap_or_default();
-                    let cte = if name.len() == 1 { lookup(self.ctes, &last) } else { None };
-                    let kind = match cte {
-                        Some(Some(Cte { body: Change::Query(query), .. })) => SourceKind::Query(query),
-                        Some(_) => SourceKind::Unknown,
-                        None => SourceKind::Relation(name),
-                    };
-                    let mut columns = alias.columns.clone();
-                    if let (true, Some(Some(cte))) = (columns.is_empty(), cte) {
-                        columns.clone_from(&cte.columns);
-                    }
-                    self.sources.push(Source { alias: alias.name.clone().unwrap_or(last), kind, columns });
-                }
-                From::Query(query, alias) => {
-                    let columns = alias.columns.clone();
-                    self.sources.push(Source {
-                        alias: alias.name.clone().unwrap_or_default(),
-                        kind: SourceKind::Query(query),
-                        columns,
-                    });
-                }
-                From::Functions(_, alias, _) => {
-                    let columns = alias.columns.clone();
-                    self.sources.push(Source {
-                        alias: alias.name.clone().unwrap_or_default(),
-                        kind: SourceKind::Unknown,
-                        columns,
-                    });
-                }
-                From::Join(join) => {
-                    merged |= join.merged | self.add(&join.items, all);
-                    join.inner.iter().for_each(|condition| super::conjuncts(condition, all));
-                }
-            }
-        }
-        merged
-    }
-
-    /// Finds the sources that an equality of the same column makes copies of the target.
-    pub(super) fn find_copies(&mut self, conditions: &[&Expr]) {
-        let mut pairs: Vec<(&[String], &[String])> = Vec::new();
-        for condition in conditions {
-            let Expr::Compare("=", sides) = condition else { continue };
-            match sides.as_ref() {
-                (Expr::Row(lefts), Expr::Row(rights)) => pairs.extend(lefts.iter().zip(rights).filter_map(columns)),
-                (left, right) => pairs.extend(columns((left, right))),
-            }
-        }
-        for _ in 0..=self.sources.len().min(LOOK_DEPTH_MAX) {
-            let found = pairs.iter().find_map(|(left, right)| self.copy(left, right).or_else(|| self.copy(right, left)));
-            let Some(copy) = found else { return };
-            self.copies.push(copy);
-        }
-    }
-
-    /// The source behind `right` if it is the same column of another instance of the target as `left` is.
-    fn copy(&self, left: &[String], right: &[String]) -> Option<(usize, String, String)> {
-        let column = self.target_column(left)?;
-        let Place::Source(at, name) = self.place(right) else { return None };
-        if self.copies.iter().any(|(source, ..)| *source == at) {
-            return None;
-        }
-        let source = self.sources.get(at)?;
-        let whole = match source.kind {
-            SourceKind::Relation(relation) => source.columns.is_empty() && name == column && self.is_target(relation),
-            SourceKind::Query(query) => self.gives(query, &source.columns, &name, &column, 0),
-            SourceKind::Unknown => false,
-        };
-        whole.then_some((at, name, column))
-    }
-
-    /// True if a query gives every value of the target's column under the name asked for.
-    fn gives(&self, query: &'e Query, columns: &[String], asked: &str, column: &str, depth: usize) -> bool {
-        if depth > LOOK_DEPTH_MAX {
-            return false;
-        }
-        let table = match query.arms.as_slice() {
-            [Arm::Table(from)] if query.limit.is_empty() => Some(from.as_ref()),
-            _ => None,
-        };
-        if let Some(From::Relation(name, ..)) = table {
-            return columns.is_empty() && asked == column && self.is_target(name);
-        }
-        let Some(select) = only_select(query) else { return false };
-        if !select.group.is_empty() || select.having.is_some() {
-            return false;
-        }
-        let [From::Relation(name, alias, _)] = select.from.as_slice() else { return false };
-        let place = columns.iter().position(|known| known == asked);
-        let value = match (place, select.items.as_slice()) {
-            (None, [(Expr::Star(_), _)]) if columns.is_empty() => Some(asked),
-            (Some(place), items) => items.get(place).and_then(|(value, _)| last_name(value)),
-            (None, items) => items.iter().find_map(|(value, label)| {
-                let name = last_name(value)?;
-                (label.as_deref().unwrap_or(name) == asked).then_some(name)
-            }),
-        };
-        let Some(inner) = value else { return false };
-        let last = name.last().map_or("", String::as_str);
-        let cte = if name.len() == 1 { lookup(self.ctes, last) } else { None };
-        let from_whole = match cte {
-            Some(Some(Cte { body: Change::Query(query), columns, .. })) => {
-                select.condition.is_none() && self.gives(query, columns, inner, column, depth + 1)
-            }
-            Some(_) => false,
-            None => inner == column && alias.columns.is_empty() && self.is_target(name),
-        };
-        from_whole
-            && select.condition.as_ref().is_none_or(|condition| {
-                let mut judge = Judge::new(self.catalog, self.ctes, name, alias.name.as_deref());
-                !judge.joined(&[], &[condition]).restricts()
-            })
-    }
-
-    /// The truth of EXISTS, or of IN if there is a left side.
-    pub(super) fn exists(&mut self, query: &Query, left: Option<&Expr>) -> Truth {
-        if self.depth >= LOOK_DEPTH_MAX || !query.with.ctes.is_empty() {
-            return if self.mentions_query(query) || left.is_some_and(|left| self.mentions(left)) {
-                Truth::Filter
-            } else {
-                Truth::Other
-            };
-        }
-        if let [_, _, ..] = query.arms.as_slice() {
-            return self.exists_union(query, left);
-        }
-        let regards = |judge: &Self| {
-            let inside = judge.mentions_query(query) || left.is_some_and(|left| judge.mentions(left));
-            if inside { Truth::Filter } else { Truth::Other }
-        };
-        match query.arms.first() {
-            Some(Arm::Query(inner)) if query.limit.is_empty() => self.exists(inner, left),
-            Some(Arm::Table(from)) if query.limit.is_empty() => match (left, from.as_ref()) {
-                (None, _) => Truth::Other,
-                _ => regards(self),
-            },
-            Some(Arm::Select(select))
-                if select.group.is_empty() && select.having.is_none() && (query.limit.is_empty() || left.is_none()) =>
-            {
-                if left.is_none() && select.from.is_empty() && select.condition.is_none() {
-                    return Truth::Always;
-                }
-                if aggregates(select) {
-                    return if left.is_none() { Truth::Always } else { regards(self) };
-                }
-                let outputs: Vec<&Expr> = select.items.iter().map(|(value, _)| value).collect();
-                let pairs = match left {
-                    None => Vec::new(),
-                    Some(Expr::Row(parts)) if parts.len() == outputs.len() => parts.iter().zip(outputs).collect(),
-                    Some(left) if outputs.len() == 1 => outputs.into_iter().map(|output| (left, output)).collect(),
-                    Some(_) => return regards(self),
-                };
-                self.correlated(select, &pairs)
-            }
-            _ => regards(self),
-        }
-    }
-
-    fn exists_union(&mut self, query: &Query, left: Option<&Expr>) -> Truth {
-        let mut truth = Truth::Never;
-        for arm in &query.arms {
-            let one = Query { arms: vec![arm.clone()], union: true, ..Query::default() };
-            self.depth += 1;
-            truth = truth.or(self.exists(&one, left));
-            self.depth -= 1;
-        }
-        match truth {
-            Truth::Always | Truth::Other if !query.limit.is_empty() && left.is_some() => Truth::Filter,
-            truth if query.union => truth,
-            Truth::Always | Truth::Never => {
-                if left.is_some_and(|left| self.mentions(left)) {
-                    Truth::Filter
-                } else {
-                    Truth::Other
-                }
-            }
-            truth => truth,
-        }
-    }
-
-    /// The truth of the WHERE of a subquery together with equalities of its outputs.
-    fn correlated(&mut self, select: &Select, pairs: &[(&Expr, &Expr)]) -> Truth {
-        let equalities: Vec<Expr> = pairs
-            .iter()
-            .map(|(left, output)| Expr::Compare("=", Box::new((self.outer((*left).clone()), (*output).clone()))))
-            .collect();
-        let mut judge = self.within();
-        let conditions: Vec<&Expr> = select.condition.iter().chain(&equalities).collect();
-        judge.joined(&select.from, &conditions)
-    }
-
-    /// True if a name is that of the target.
-    pub(super) fn is_target(&self, name: &[String]) -> bool {
-        match (name, self.name) {
-            ([.., schema, last], [.., own_schema, own_last]) => schema == own_schema && last == own_last,
-            _ => name.last() == self.name.last(),
-        }
-    }
-
     /// The relations of the catalog that a name may stand for.
     pub(super) fn relations(&self, name: &[String]) -> Vec<&'e Relation> {
         match name {
@@ -274,79 +44,176 @@ impl<'e> Judge<'e> {
             [] => Vec::new(),
         }
     }
-}
 
-/// The names of a query's columns; none if they are not known from its text.
-pub(super) fn outputs(query: &Query) -> Option<Vec<&str>> {
-    match query.arms.first()? {
-        Arm::Select(select) => select
-            .items
-            .iter()
-            .map(|(value, label)| match (label, value) {
-                (Some(label), _) => Some(label.as_str()),
-                (None, Expr::Column(name)) => name.last().map(String::as_str),
-                (None, Expr::Call(call)) => call.name.last().map(String::as_str),
-                _ => None,
-            })
-            .collect(),
-        Arm::Query(query) => outputs(query),
-        Arm::Values(_) | Arm::Table(_) => None,
+    /// Whether the target's row is surely among the rows of a relation, and as what.
+    pub(super) fn own(&self, name: &[String], relations: &[&'e Relation]) -> Option<Kind<'e>> {
+        if self.target.is_empty() || relations.is_empty() {
+            let same = match (name, self.name) {
+                ([.., schema, last], [.., own_schema, own_last]) => schema == own_schema && last == own_last,
+                _ => name.last() == self.name.last(),
+            };
+            return same.then_some(Kind::Own(None));
+        }
+        if self.target.iter().any(|target| relations.iter().any(|relation| self.descends(target, relation.oid))) {
+            return Some(Kind::Own(None));
+        }
+        let under = relations.iter().find(|relation| self.target.iter().any(|target| is_under(target, relation)));
+        under.map(|relation| Kind::Own(Some(relation)))
     }
-}
 
-/// The expressions of a query, each with the FROM it stands in; of FROM itself the ON conditions.
-pub(super) fn expressions(query: &Query) -> Vec<(&[From], &Expr)> {
-    let mut all = Vec::new();
-    for arm in &query.arms {
-        match arm {
-            Arm::Select(select) => {
-                let values = select.items.iter().map(|(value, _)| value);
-                let rest = select.condition.iter().chain(&select.having).chain(&select.group).chain(&select.distinct);
-                all.extend(values.chain(rest).map(|value| (select.from.as_slice(), value)));
-                for from in &select.from {
-                    from_expressions(from, &select.from, &mut all);
-                }
+    /// True if a relation is another one, or a partition or child of it.
+    fn descends(&self, relation: &Relation, of: u32) -> bool {
+        let mut left = vec![relation.oid];
+        for _ in 0..GENERATIONS_MAX {
+            let Some(oid) = left.pop() else { return false };
+            if oid == of {
+                return true;
             }
-            Arm::Values(rows) => all.extend(rows.iter().flatten().map(|value| (<&[From]>::default(), value))),
-            Arm::Query(query) => all.append(&mut expressions(query)),
-            Arm::Table(_) => {}
+            left.extend(self.catalog.relations.get(&oid).into_iter().flat_map(|relation| &relation.parents));
+        }
+        false
+    }
+
+    /// The attributes of the relation behind a source, if it is known.
+    fn attributes(&self, source: &Source<'e>) -> Option<&'e [Attribute]> {
+        match &source.kind {
+            Kind::Given(..) => None,
+            Kind::Own(Some(relation)) => Some(&relation.columns),
+            Kind::Own(None) => self.target.first().map(|relation| relation.columns.as_slice()),
+            Kind::Other(_, relations, _) => relations.first().map(|relation| relation.columns.as_slice()),
         }
     }
-    all
-}
 
-fn from_expressions<'q>(from: &'q From, all_from: &'q [From], all: &mut Vec<(&'q [From], &'q Expr)>) {
-    match from {
-        From::Relation(..) => {}
-        From::Query(query, _) => all.append(&mut expressions(query)),
-        From::Functions(calls, ..) => all.extend(calls.iter().map(|call| (all_from, call))),
-        From::Join(join) => {
-            join.items.iter().for_each(|item| from_expressions(item, all_from, all));
-            all.extend(join.inner.iter().chain(&join.outer).map(|condition| (all_from, condition)));
+    /// The names of a source's columns, if they are known.
+    pub(super) fn names(&self, source: &Source<'e>) -> Option<Rc<[String]>> {
+        if let Kind::Given(names, _) = &source.kind {
+            return Some(names.clone());
+        }
+        let known = self.attributes(source)?.iter().map(|column| column.name.clone()).skip(source.renamed.len());
+        Some(source.renamed.iter().cloned().chain(known).collect())
+    }
+
+    /// The place of a column in a source: none if it has no such column, or it is not known which it has.
+    fn place(&self, source: &Source<'e>, column: &str) -> Result<Option<usize>, NotKnown> {
+        if let Some(at) = source.renamed.iter().position(|known| known == column) {
+            return Ok(Some(at));
+        }
+        if let Kind::Given(names, _) = &source.kind {
+            return Ok(names.iter().position(|known| known == column));
+        }
+        let known = self.attributes(source).ok_or(NotKnown)?;
+        Ok(known.iter().skip(source.renamed.len()).position(|known| known.name == column).map(|at| at + source.renamed.len()))
+    }
+
+    /// Whether a source has a column; `None` if it is not known.
+    fn has(&self, source: &Source<'e>, column: &str) -> Option<bool> {
+        if *source.alias == *column || is_system(column) && !matches!(source.kind, Kind::Given(..)) {
+            return Some(true);
+        }
+        self.place(source, column).ok().map(|place| place.is_some())
+    }
+
+    /// The value of a column.
+    pub(super) fn column(&mut self, name: &[String]) -> Val {
+        let (qualifier, column) = match name {
+            [] => return Val::open(0),
+            [column] => (None, column),
+            [.., qualifier, column] => (Some(qualifier.as_str()), column),
+        };
+        let found = qualifier.and_then(|qualifier| self.aliased(qualifier)).or_else(|| self.bare(column));
+        match found {
+            Some(at) => self.value_of(at, column),
+            None => Val::open(mix(("column", name))),
+        }
+    }
+
+    /// The innermost source of an alias.
+    pub(super) fn aliased(&self, alias: &str) -> Option<usize> {
+        self.sources.iter().rposition(|source| *source.alias == *alias)
+    }
+
+    /// The source of a column by its name alone: the innermost query that has it, or may have it.
+    fn bare(&self, column: &str) -> Option<usize> {
+        let mut end = self.sources.len();
+        for start in self.frames.iter().rev().copied() {
+            let frame = self.sources.get(start..end).unwrap_or_default();
+            let has = |wanted: Option<bool>| frame.iter().position(|source| self.has(source, column) == wanted);
+            if let Some(at) = has(Some(true)).or_else(|| has(None)) {
+                return Some(start + at);
+            }
+            end = start;
+        }
+        None
+    }
+
+    /// The value of a column of the source at a place.
+    fn value_of(&mut self, at: usize, column: &str) -> Val {
+        let Some(source) = self.sources.get(at).cloned() else { return Val::open(0) };
+        let place = self.place(&source, column).unwrap_or_default();
+        if place.is_none() && *source.alias == *column {
+            return self.whole(&source);
+        }
+        match &source.kind {
+            Kind::Given(_, values) => place.and_then(|at| values.get(at)).cloned().unwrap_or(Val::Null),
+            Kind::Own(under) => {
+                let renamed = place.filter(|place| *place < source.renamed.len());
+                let attribute = renamed.and_then(|place| self.attributes(&source)?.get(place));
+                self.own_column(*under, attribute.map_or(column, |known| &known.name))
+            }
+            Kind::Other(id, relations, own) => {
+                let attribute = place.and_then(|place| relations.first()?.columns.get(place));
+                let unlike = match attribute {
+                    Some(known) if *own && known.unique => Some(self.sample(&known.name).id()),
+                    _ => None,
+                };
+                let present = attribute.is_some_and(|known| known.not_null);
+                let kind = attribute.map(|known| self.kind_of(known.type_oid, known.unique && known.not_null, 0));
+                let (low, high) = kind.as_ref().map_or((None, None), ends);
+                Val::Open(Open { id: mix((id, column)), low, high, present, loose: true, unlike, letters: None })
+            }
+        }
+    }
+
+    /// The value of a column of the source at a place, if it is known to have it.
+    pub(super) fn column_of(&mut self, at: usize, column: &str) -> Option<Val> {
+        let known = self.sources.get(at).is_some_and(|source| matches!(self.place(source, column), Ok(Some(_))));
+        known.then(|| self.value_of(at, column))
+    }
+
+    /// A column of the target's row, perhaps under the name that a view's relation has for it.
+    fn own_column(&mut self, under: Option<&'e Relation>, column: &str) -> Val {
+        let Some(relation) = under else { return self.sample(column) };
+        let number = relation.columns.iter().find(|known| known.name == column).map(|known| known.number);
+        let origin = number.map(|number| Some(ColumnOrigin::Column(relation.oid, number)));
+        let view = self.target.iter().flat_map(|view| &view.columns).find(|known| Some(known.origin) == origin);
+        match view {
+            Some(known) => self.sample(&known.name.clone()),
+            None => Val::open(mix(("under", column, self.row))),
+        }
+    }
+
+    /// The row of a source as one value.
+    pub(super) fn whole(&mut self, source: &Source<'e>) -> Val {
+        match (&source.kind, self.names(source)) {
+            // A column's alias is the value of a function in FROM that gives only one.
+            (Kind::Given(_, values), Some(names)) if names.len() == 1 && *source.alias == *names.join("") => {
+                values.first().cloned().unwrap_or(Val::Null)
+            }
+            (Kind::Given(names, values), _) => Val::Row(values.clone(), names.clone()),
+            (_, Some(names)) => {
+                let at = self.sources.len();
+                self.sources.push(source.clone());
+                let values = names.iter().map(|name| self.value_of(at, name)).collect();
+                self.sources.truncate(at);
+                Val::Row(values, names)
+            }
+            (_, None) => Val::present(mix(("row", &*source.alias, self.row))),
         }
     }
 }
 
-/// Two columns by their names.
-fn columns<'c>((left, right): (&'c Expr, &'c Expr)) -> Option<(&'c [String], &'c [String])> {
-    match (left, right) {
-        (Expr::Column(left), Expr::Column(right)) => Some((left, right)),
-        _ => None,
-    }
-}
-
-fn last_name(value: &Expr) -> Option<&str> {
-    match value {
-        Expr::Column(name) => name.last().map(String::as_str),
-        _ => None,
-    }
-}
-
-/// True if a SELECT without GROUP BY gives one row whatever it reads.
-fn aggregates(select: &Select) -> bool {
-    const AGGREGATES: [&str; 10] =
-        ["count", "min", "max", "sum", "avg", "bool_and", "bool_or", "every", "array_agg", "string_agg"];
-    select.items.iter().any(|(value, _)| {
-        super::value::any(value, &mut |part| matches!(part, Expr::Call(call) if call.name.last().is_some_and(|last| AGGREGATES.contains(&last.as_str()))))
-    })
+/// True if rows of a view are made from rows of a relation.
+fn is_under(view: &Relation, relation: &Relation) -> bool {
+    view.kind == RelationKind::View
+        && view.columns.iter().any(|known| matches!(known.origin, Some(ColumnOrigin::Column(oid, _)) if oid == relation.oid))
 }

@@ -1,211 +1,241 @@
-//! Constants, and expressions without what does not change their value.
+//! Values of an evaluation: known ones, and open ones of which little is known.
 
-use super::super::tree::{Expr, Value};
-use super::{Truth, boolean};
+use std::cmp::Ordering;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
 
-pub(super) fn mirrored(sign: &str) -> &'static str {
-    match sign {
-        "<" => ">",
-        ">" => "<",
-        "<=" => ">=",
-        ">=" => "<=",
-        "=" => "=",
-        _ => "<>",
+use super::super::tree::Value;
+use super::time;
+
+/// Most elements of a constant array that are read.
+const ELEMENTS_MAX: usize = 256;
+
+/// A value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Val {
+    Null,
+    Bool(bool),
+    /// A number; true if it is of a type of whole ones.
+    Number(f64, bool),
+    Text(Rc<str>),
+    /// A label of an enum: its place among all.
+    Label(usize, Rc<[String]>),
+    /// Seconds since 1970; true for a date.
+    Time(f64, bool),
+    /// Seconds.
+    Span(f64),
+    /// A row and the names of its fields.
+    Row(Vec<Val>, Rc<[String]>),
+    Array(Vec<Val>),
+    /// A range: its ends, and whether each belongs to it.
+    Range(Option<Rc<(Val, Val, bool, bool)>>),
+    Open(Open),
+}
+
+/// A value of which little is known.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Open {
+    /// The same for what surely is the same value.
+    pub(super) id: u64,
+    /// It is not less than this.
+    pub(super) low: Option<Rc<Val>>,
+    /// It is not more than this.
+    pub(super) high: Option<Rc<Val>>,
+    /// True if it is not NULL.
+    pub(super) present: bool,
+    /// True if it stands for any value of another relation's column.
+    pub(super) loose: bool,
+    /// Letters of a text.
+    pub(super) letters: Option<u8>,
+    /// What it is surely not.
+    pub(super) unlike: Option<u64>,
+}
+
+impl Val {
+    /// An open value.
+    pub(super) fn open(id: u64) -> Self {
+        Self::Open(Open { id, ..Open::default() })
     }
-}
 
-/// An operator's sign as a constant.
-pub(super) fn known(sign: &str) -> Option<&'static str> {
-    ["=", "<>", "<", ">", "<=", ">="].into_iter().find(|known| *known == sign)
-}
-
-/// The operator that a comparing function stands for.
-pub(super) fn function_sign(name: &str) -> Option<&'static str> {
-    const TYPES: [&str; 9] = ["int4", "int8", "int2", "text", "bool", "numeric_", "date_", "float8", "bpchar"];
-    let rest = TYPES.iter().find_map(|kind| name.strip_prefix(kind))?;
-    match rest {
-        "eq" => Some("="),
-        "ne" => Some("<>"),
-        "lt" => Some("<"),
-        "le" => Some("<="),
-        "gt" => Some(">"),
-        "ge" => Some(">="),
-        _ => None,
+    /// An open value that is not NULL.
+    pub(super) fn present(id: u64) -> Self {
+        Self::Open(Open { id, present: true, ..Open::default() })
     }
-}
 
-/// The expression without what does not change its value.
-pub(super) fn simple(expr: &Expr) -> &Expr {
-    let mut expr = expr;
-    loop {
-        expr = match expr {
-            Expr::Collate(inner) => inner,
-            Expr::Cast(inner, types)
-                if types.iter().all(|kind| widens(kind.name.last().map_or("", String::as_str)) && !kind.array) =>
-            {
-                inner
-            }
-            Expr::Query(query) => match super::source::single(query) {
-                Some(inner) => inner,
-                None => return expr,
-            },
-            Expr::Chain(signs, args) => match (signs.as_slice(), args.as_slice()) {
-                ([sign], [value, Expr::Value(Value::Number(number))]) if neutral(&sign.sign, *number) => value,
-                ([sign], [Expr::Value(Value::Number(number)), value])
-                    if matches!(sign.sign.as_str(), "+" | "*") && neutral(&sign.sign, *number) =>
-                {
-                    value
-                }
-                ([sign], [_, zero @ Expr::Value(Value::Number(number))] | [zero @ Expr::Value(Value::Number(number)), _])
-                    if sign.sign == "*" && *number == 0.0 =>
-                {
-                    zero
-                }
-                ([sign], [value, Expr::Value(Value::Text(text))]) if sign.sign == "||" && text.is_empty() => value,
-                ([sign], [Expr::Value(Value::Text(text)), value]) if sign.sign == "||" && text.is_empty() => value,
-                _ => return expr,
-            },
-            Expr::Call(call) if call.syntax && call.name == ["coalesce"] => match call.args.as_slice() {
-                [only] => only,
-                _ => return expr,
-            },
-            other => return other,
-        };
+    /// TRUE or FALSE.
+    pub(super) fn maybe(id: u64) -> Self {
+        let (low, high) = (Some(Rc::new(Self::Bool(false))), Some(Rc::new(Self::Bool(true))));
+        Self::Open(Open { id, low, high, present: true, ..Open::default() })
     }
-}
 
-pub(super) fn neutral(sign: &str, number: f64) -> bool {
-    match sign {
-        "+" | "-" => number == 0.0,
-        "*" | "/" | "^" => number == 1.0,
-        _ => false,
+    pub(super) fn text(text: &str) -> Self {
+        Self::Text(text.into())
     }
-}
 
-pub(super) fn widens(kind: &str) -> bool {
-    [
-        "text",
-        "varchar",
-        "int",
-        "integer",
-        "int4",
-        "int8",
-        "bigint",
-        "numeric",
-        "decimal",
-        "float8",
-        "timestamptz",
-        "bool",
-        "boolean",
-    ]
-    .contains(&kind)
-}
+    pub(super) fn whole(number: f64) -> Self {
+        Self::Number(number, true)
+    }
 
-/// The value of an expression of constants alone.
-pub(super) fn constant(expr: &Expr) -> Option<Value> {
-    match simple(expr) {
-        Expr::Value(Value::Null | Value::Other) => None,
-        Expr::Value(value) => Some(value.clone()),
-        Expr::Chain(signs, args) => {
-            let mut numbers = args.iter().map(|arg| match constant(arg) {
-                Some(Value::Number(number)) => Some(number),
-                _ => None,
-            });
-            let mut total = numbers.next()??;
-            if signs.len() + 1 != args.len() {
-                return None;
-            }
-            for (sign, number) in signs.iter().zip(numbers) {
-                total = match sign.sign.as_str() {
-                    "+" => total + number?,
-                    "-" => total - number?,
-                    "*" => total * number?,
-                    _ => return None,
-                };
-            }
-            Some(Value::Number(total))
+    /// The same for equal values.
+    pub(super) fn id(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        match self {
+            Self::Open(open) => return open.id,
+            Self::Null => 0_u8.hash(&mut hasher),
+            Self::Bool(value) => (1_u8, value).hash(&mut hasher),
+            Self::Number(value, _) => (2_u8, (value + 0.0).to_bits()).hash(&mut hasher),
+            Self::Text(text) => (3_u8, text).hash(&mut hasher),
+            Self::Label(at, _) => (4_u8, at).hash(&mut hasher),
+            Self::Time(at, _) => (5_u8, at.to_bits()).hash(&mut hasher),
+            Self::Span(length) => (6_u8, length.to_bits()).hash(&mut hasher),
+            Self::Row(values, _) => (7_u8, ids(values)).hash(&mut hasher),
+            Self::Array(values) => (8_u8, ids(values)).hash(&mut hasher),
+            Self::Range(ends) => (9_u8, ends.as_ref().map(|ends| (ends.0.id(), ends.1.id(), ends.2, ends.3))).hash(&mut hasher),
         }
-        Expr::Cast(inner, _) => constant(inner),
-        _ => None,
+        hasher.finish()
     }
-}
 
-/// How two constants compare, if that can be said without their types.
-pub(super) fn order(left: &Value, right: &Value) -> Option<std::cmp::Ordering> {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => left.partial_cmp(right),
-        (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
-        (Value::Text(left), Value::Text(right)) if left == right => Some(std::cmp::Ordering::Equal),
-        (Value::Text(left), Value::Text(right)) => {
-            let date = |text: &str| text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-            if date(left) && date(right) {
-                Some(left.cmp(right))
-            } else if left < right {
-                Some(std::cmp::Ordering::Less)
-            } else {
-                Some(std::cmp::Ordering::Greater)
-            }
+    pub(super) fn is_null(&self) -> bool {
+        *self == Self::Null
+    }
+
+    /// What it is not less than.
+    pub(super) fn low(&self) -> Option<&Self> {
+        match self {
+            Self::Open(open) => open.low.as_deref(),
+            known => Some(known),
         }
-        (Value::Text(text), Value::Number(number)) => text.trim().parse::<f64>().ok()?.partial_cmp(number),
-        (Value::Number(number), Value::Text(text)) => number.partial_cmp(&text.trim().parse::<f64>().ok()?),
-        (Value::Bool(known), other) | (other, Value::Bool(known)) => boolean(other).map(|other| known.cmp(&other)),
-        _ => None,
+    }
+
+    /// What it is not more than.
+    pub(super) fn high(&self) -> Option<&Self> {
+        match self {
+            Self::Open(open) => open.high.as_deref(),
+            known => Some(known),
+        }
+    }
+
+    /// A constant; `place` stands for one that is too long to be kept.
+    pub(super) fn constant(value: &Value, place: u64) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(known) => Self::Bool(*known),
+            Value::Number(number) => Self::Number(*number, number.fract() == 0.0),
+            Value::Text(text) => Self::text(text),
+            Value::Other => Self::present(place),
+        }
     }
 }
 
-pub(super) fn holds(sign: &str, order: std::cmp::Ordering) -> bool {
-    match sign {
-        "=" => order.is_eq(),
-        "<>" => order.is_ne(),
-        "<" => order.is_lt(),
-        "<=" => order.is_le(),
-        ">" => order.is_gt(),
-        _ => order.is_ge(),
+/// A hash of several ids.
+pub(super) fn mix(parts: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
+}
+
+pub(super) fn ids(values: &[Val]) -> u64 {
+    mix(values.iter().map(Val::id).collect::<Vec<_>>())
+}
+
+/// The truth value of a text.
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    let text = text.trim().to_ascii_lowercase();
+    let begins = |word: &str| !text.is_empty() && word.starts_with(text.as_str());
+    if begins("true") || begins("yes") || text == "on" || text == "1" {
+        Some(true)
+    } else if begins("false") || begins("no") || text == "of" || text == "off" || text == "0" {
+        Some(false)
+    } else {
+        None
     }
 }
 
-/// `length(x) >= 0` and the like.
-pub(super) fn never_negative(sign: &str, left: &Expr, right: &Expr) -> Option<Truth> {
-    let (call, number, sign) = match (left, right) {
-        (Expr::Call(call), Expr::Value(Value::Number(number))) => (call, *number, sign),
-        (Expr::Value(Value::Number(number)), Expr::Call(call)) => (call, *number, mirrored(sign)),
-        _ => return None,
+/// A number written in a text, or the place of a row (`(3,7)`).
+pub(super) fn number(text: &str) -> Option<f64> {
+    let text = text.trim();
+    if let Some((page, place)) =
+        text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).and_then(|text| text.split_once(','))
+    {
+        return Some(page.trim().parse::<f64>().ok()? * 65_536.0 + place.trim().parse::<f64>().ok()?);
+    }
+    let digit =
+        text.bytes().any(|byte| byte.is_ascii_digit()) || ["infinity", "-infinity"].contains(&text.to_ascii_lowercase().as_str());
+    if digit { text.parse().ok() } else { None }
+}
+
+/// The elements of an array written in a text.
+pub(super) fn elements(text: &str) -> Option<Vec<Val>> {
+    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
+    if inner.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    if inner.contains(['{', '\\']) {
+        return None;
+    }
+    let quoted = |part: &str| {
+        let part = part.trim();
+        match part.strip_prefix('"').and_then(|part| part.strip_suffix('"')) {
+            Some(part) => Val::text(part),
+            None if part.eq_ignore_ascii_case("null") => Val::Null,
+            None => Val::text(part),
+        }
     };
-    let counts = ["length", "char_length", "octet_length", "abs", "bit_length"].contains(&call.name.last()?.as_str());
-    let always = (sign == ">=" && number <= 0.0) || (matches!(sign, ">" | "<>") && number < 0.0);
-    (counts && always).then_some(Truth::Always)
+    let all: Vec<Val> = inner.split(',').take(ELEMENTS_MAX + 1).map(quoted).collect();
+    (all.len() <= ELEMENTS_MAX).then_some(all)
 }
 
-/// True if the test holds for the expression or a part of it; queries are tested, not entered.
-pub(in super::super) fn any(expr: &Expr, test: &mut dyn FnMut(&Expr) -> bool) -> bool {
-    if test(expr) {
-        return true;
+/// How two known values compare, if that can be said.
+pub(super) fn order(left: &Val, right: &Val) -> Option<Ordering> {
+    match (left, right) {
+        (Val::Number(left, _), Val::Number(right, _)) | (Val::Span(left), Val::Span(right)) => left.partial_cmp(right),
+        (Val::Time(left, _), Val::Time(right, _)) => left.partial_cmp(right),
+        (Val::Bool(left), Val::Bool(right)) => Some(left.cmp(right)),
+        (Val::Text(left), Val::Text(right)) => Some(left.cmp(right)),
+        (Val::Label(left, _), Val::Label(right, _)) => Some(left.cmp(right)),
+        (Val::Text(text), other) => literal(text, other).and_then(|value| order(&value, other)),
+        (other, Val::Text(text)) => literal(text, other).and_then(|value| order(other, &value)),
+        (Val::Array(left), Val::Array(right)) => {
+            for (left, right) in left.iter().zip(right) {
+                match order(left, right)? {
+                    Ordering::Equal => {}
+                    known => return Some(known),
+                }
+            }
+            Some(left.len().cmp(&right.len()))
+        }
+        _ => None,
     }
-    match expr {
-        Expr::Value(_)
-        | Expr::Parameter(_)
-        | Expr::Column(_)
-        | Expr::Star(_)
-        | Expr::Query(_)
-        | Expr::Exists(_)
-        | Expr::ArrayQuery(_)
-        | Expr::CurrentOf(_) => false,
-        Expr::Call(call) => call.args.iter().any(|arg| any(arg, test)),
-        Expr::Chain(_, args) | Expr::And(args) | Expr::Or(args) | Expr::Row(args) | Expr::Array(args) => {
-            args.iter().any(|arg| any(arg, test))
-        }
-        Expr::Compare(_, sides) | Expr::Distinct(sides, _) | Expr::Any(sides, ..) | Expr::Overlaps(sides) => {
-            any(&sides.0, test) || any(&sides.1, test)
-        }
-        Expr::Not(inner) | Expr::Is(inner, ..) | Expr::Collate(inner) | Expr::Cast(inner, _) | Expr::InQuery(inner, ..) => {
-            any(inner, test)
-        }
-        Expr::In(left, list, _) => any(left, test) || list.iter().any(|item| any(item, test)),
-        Expr::Between(parts, _) => any(&parts.0, test) || any(&parts.1, test) || any(&parts.2, test),
-        Expr::Case(subject, branches, otherwise) => {
-            subject.iter().chain(otherwise).any(|part| any(part, test))
-                || branches.iter().any(|(condition, result)| any(condition, test) || any(result, test))
-        }
-        Expr::Part(inner, subscripts, _) => any(inner, test) || subscripts.iter().any(|part| any(part, test)),
+}
+
+/// A text read as a value of the other's kind.
+fn literal(text: &str, like: &Val) -> Option<Val> {
+    Some(match like {
+        Val::Number(_, whole) => Val::Number(number(text)?, *whole),
+        Val::Bool(_) => Val::Bool(boolean(text)?),
+        Val::Time(_, day) => Val::Time(time::moment(text)?, *day),
+        Val::Span(_) => Val::Span(time::span(text)?),
+        Val::Label(_, labels) => Val::Label(labels.iter().position(|label| **label == *text)?, labels.clone()),
+        Val::Array(_) => Val::Array(elements(text)?),
+        _ => return None,
+    })
+}
+
+/// The value as the server writes it.
+pub(super) fn written(value: &Val) -> Option<String> {
+    let list = |values: &[Val], open: char, close: char| {
+        let parts: Option<Vec<String>> =
+            values.iter().map(|value| if value.is_null() { Some(String::new()) } else { written(value) }).collect();
+        Some(format!("{open}{}{close}", parts?.join(",")))
+    };
+    match value {
+        Val::Null | Val::Open(_) | Val::Range(_) | Val::Span(_) => None,
+        Val::Bool(value) => Some(value.to_string()),
+        Val::Number(value, _) => Some(value.to_string()),
+        Val::Text(text) => Some(text.to_string()),
+        Val::Label(at, labels) => labels.get(*at).cloned(),
+        Val::Time(at, day) => Some(time::written(*at, *day)),
+        Val::Row(values, _) => list(values, '(', ')'),
+        Val::Array(values) => list(values, '{', '}'),
     }
 }

@@ -120,7 +120,7 @@ impl<'a> Tracer<'a> {
         let before = self.ctes.len();
         self.with(&query.with);
         let output = self.arms(query, recursive);
-        for limit in &query.limit {
+        for limit in query.limit.iter().chain(&query.offset) {
             let limit = self.expr(limit);
             self.asks.ask(Use::Match, Use::Match, &limit);
         }
@@ -265,7 +265,7 @@ impl<'a> Tracer<'a> {
         let before = self.ctes.len();
         self.with(&query.with);
         let output = query.arms.first().map_or(Err(Untraced::Form), |arm| self.arm(arm, order));
-        for limit in &query.limit {
+        for limit in query.limit.iter().chain(&query.offset) {
             let limit = self.expr(limit);
             self.asks.ask(Use::Match, Use::Match, &limit);
         }
