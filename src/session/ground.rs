@@ -264,7 +264,8 @@ impl Ground {
         if !due && !self.is_stale() {
             return Ok(());
         }
-        let outcome = tokio::time::timeout(LOOK_MAX, self.look_now(&mut looker)).await;
+        // In a place of its own: every session's future would hold room for it otherwise.
+        let outcome = tokio::time::timeout(LOOK_MAX, Box::pin(self.look_now(&mut looker))).await;
         if !matches!(outcome, Ok(Ok(()))) {
             looker.querier = None;
         }
