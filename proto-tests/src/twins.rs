@@ -3,7 +3,7 @@
 //! What comes through pgveil must be the same from both: whatever differs depends on a raw value. And what is the same directly
 //! from both is clean, so it should come through as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::outcome::{self, Judgement, Outcome};
@@ -37,8 +37,8 @@ pub struct Seen {
     pub refused: Option<String>,
     /// Columns that came back.
     pub columns: usize,
-    /// Clean columns that did not come through as they are, by what the client was told.
-    pub over: Vec<String>,
+    /// Clean columns that did not come through as they are.
+    pub over: Vec<usize>,
 }
 
 /// Longest time of a statement where it runs first, by itself.
@@ -328,13 +328,18 @@ fn shared(sql: &str, reply: &Reply) -> Option<String> {
     SHARED.iter().find(in_it).map(|raw| String::from_utf8_lossy(raw).into_owned())
 }
 
-/// A sentence without the names in it.
+/// The causes in a sentence, each once, without names and functions.
 fn plain(sentence: &str) -> String {
-    let mut out = String::new();
-    for (index, part) in sentence.split('`').enumerate() {
-        out += if index % 2 == 0 { part } else { "_" };
-    }
-    out
+    let sentence = sentence.split_once("): ").map_or(sentence, |(_, causes)| causes);
+    let bare = |cause: &str| -> String {
+        let named = cause.split('`').enumerate().map(|(index, part)| if index % 2 == 0 { part } else { "_" }).collect::<String>();
+        match (named.find(", by "), named.find(") that")) {
+            (Some(from), Some(to)) if from < to => format!("{}, computed{}", &named[..from], &named[to..]),
+            _ => named,
+        }
+    };
+    let causes: BTreeSet<String> = sentence.split("; ").map(bare).collect();
+    causes.into_iter().collect::<Vec<_>>().join("; ")
 }
 
 fn columns(reply: &Reply) -> BTreeMap<usize, Vec<Option<Vec<u8>>>> {
@@ -350,11 +355,10 @@ fn columns(reply: &Reply) -> BTreeMap<usize, Vec<Option<Vec<u8>>>> {
 
 fn over(seen: &mut Seen, masked: &[Reply; 2], direct: &[Reply; 2]) {
     let (got, [a, b]) = (columns(&masked[0]), direct.each_ref().map(columns));
-    let notice = masked[0].of(b'N').next().and_then(|notice| notice.field(b'M'));
     for (index, cells) in &a {
         seen.columns += 1;
         if b.get(index) == Some(cells) && got.get(index) != Some(cells) {
-            seen.over.push(notice.as_deref().map_or_else(|| "(nothing said)".to_owned(), plain));
+            seen.over.push(*index);
         }
     }
 }

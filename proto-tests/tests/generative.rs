@@ -8,9 +8,12 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use proto_tests::Stand;
+use proto_tests::cli::pgveil;
 use proto_tests::random::{Ground, Script, script};
 use proto_tests::twins::{Seen, Twins};
 
+/// Most statements of a worker of which is asked why clean columns were masked.
+const SAMPLES_MAX: usize = 100;
 /// After how many statements a worker says how far it is.
 const SAID_EVERY: usize = 5000;
 
@@ -20,8 +23,9 @@ struct Tally {
     stopped: usize,
     invalid: BTreeMap<String, usize>,
     refused: BTreeMap<String, (usize, String)>,
-    over: BTreeMap<String, (usize, String)>,
+    over: usize,
     over_statements: usize,
+    over_samples: Vec<(String, Vec<usize>)>,
     columns: usize,
     plans: usize,
     orders: usize,
@@ -57,9 +61,10 @@ impl Tally {
             (None, Some(cause)) => self.refused.entry(cause).or_insert((0, text)).0 += 1,
             (None, None) => {
                 self.columns += seen.columns;
+                self.over += seen.over.len();
                 self.over_statements += usize::from(!seen.over.is_empty());
-                for cause in seen.over {
-                    self.over.entry(cause).or_insert_with(|| (0, text.clone())).0 += 1;
+                if script.shape == "query" && !seen.over.is_empty() && self.over_samples.len() < SAMPLES_MAX {
+                    self.over_samples.extend(script.steps.first().map(|sql| (sql.clone(), seen.over)));
                 }
             }
         }
@@ -76,9 +81,9 @@ impl Tally {
         self.leaks.extend(other.leaks);
         other.invalid.into_iter().for_each(|(state, n)| *self.invalid.entry(state).or_default() += n);
         other.shapes.into_iter().for_each(|(shape, n)| *self.shapes.entry(shape).or_default() += n);
-        for (mine, theirs) in [(&mut self.refused, other.refused), (&mut self.over, other.over)] {
-            theirs.into_iter().for_each(|(cause, (n, text))| mine.entry(cause).or_insert((0, text)).0 += n);
-        }
+        self.over += other.over;
+        self.over_samples.extend(other.over_samples);
+        other.refused.into_iter().for_each(|(cause, (n, text))| self.refused.entry(cause).or_insert((0, text)).0 += n);
     }
 
     fn print(&self, seconds: f64) {
@@ -101,14 +106,40 @@ impl Tally {
         let refused: usize = self.refused.values().map(|(n, _)| n).sum();
         println!("refused: {refused} of {ran} statements that run directly ({:.1}%)", share(refused, ran));
         causes(&self.refused);
-        let over: usize = self.over.values().map(|(n, _)| n).sum();
         println!(
-            "masked though clean: {over} of {} columns ({:.1}%), in {} statements",
+            "masked though clean: {} of {} columns ({:.1}%), in {} statements",
+            self.over,
             self.columns,
-            share(over, self.columns),
+            share(self.over, self.columns),
             self.over_statements
         );
-        causes(&self.over);
+    }
+
+    /// Why clean columns were masked, by what `pgveil explain` says of some of them.
+    fn explain(&self, stand: &Stand) {
+        let mut reasons: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        for (sql, over) in &self.over_samples {
+            let told = pgveil(&[
+                "explain",
+                "--config",
+                stand.value("CONFIG"),
+                "--database",
+                "clinic",
+                "--group",
+                "agents",
+                "--json",
+                sql,
+            ]);
+            let told = told.json();
+            for at in over {
+                let reason = told["statements"][0]["columns"][at]["reason"].as_str().unwrap_or("not said").to_owned();
+                let reason =
+                    reason.split(' ').map(|word| if word.contains('.') { "_" } else { word }).collect::<Vec<_>>().join(" ");
+                reasons.entry(reason).or_insert_with(|| (0, sql.clone())).0 += 1;
+            }
+        }
+        println!("of {} such statements:", self.over_samples.len());
+        causes(&reasons);
     }
 }
 
@@ -159,5 +190,6 @@ fn random_statements_tell_nothing() {
         threads.into_iter().for_each(|thread| all.add(thread.join().unwrap()));
     });
     all.print(start.elapsed().as_secs_f64());
+    all.explain(&stand);
     assert_eq!(all.leaks.len(), 0, "raw values decide what a masked client sees");
 }
