@@ -31,6 +31,9 @@ pub use tree::{HASH_BYTES, Hash, Tree, leaf, node};
 /// Most bytes a body may have before it is compressed and sealed.
 pub const BODY_BYTES_MAX: usize = 256 << 20;
 
+/// A reply may refer to the columns of another: one of so many that have columns of their own, the latest before it in its session.
+pub const COLUMNS_KNOWN_MAX: usize = 32;
+
 /// Most elements of a list inside an entry.
 const LIST_LENGTH_MAX: u64 = 1 << 20;
 
