@@ -18,6 +18,7 @@ mod names;
 mod notify;
 mod plain;
 mod plpgsql;
+mod prepared;
 mod query;
 mod reader;
 mod restrict;

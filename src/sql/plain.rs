@@ -99,7 +99,7 @@ pub(super) fn alteration(reader: &Reader<'_>, kind: &str) -> bool {
         "table" => first(&["add", "drop", "rename", "alter"]),
         _ => false,
     };
-    known && !other && holds_no_code(reader, tokens)
+    known && !other && (kind == "sequence" || holds_no_code(reader, tokens))
 }
 
 /// The names in a list of columns that brings in nothing from elsewhere.

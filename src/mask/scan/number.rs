@@ -21,6 +21,8 @@ const PHONE_DIGITS_MIN: usize = 7;
 const ALONE_DIGITS_MIN: usize = 4;
 /// Digits of a payment card (ISO/IEC 7812-1).
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
+/// Longest distance of a word that says that a number identifies nobody: `CAS no. (`, in bytes.
+const HARMLESS_BYTES_MAX: usize = 4;
 /// Longest extension, in digits.
 const EXTENSION_DIGITS_MAX: usize = 6;
 
@@ -95,6 +97,12 @@ impl<'p> Number<'p> {
         let count = count.count();
         let exact: usize = self.lengths.iter().take(count).sum();
         (exact == digits).then_some(count)
+    }
+
+    /// True if a word right in front, in the same line, says that it identifies nobody.
+    fn is_harmless(&self) -> bool {
+        let right = |gap: &[u8]| gap.len() <= HARMLESS_BYTES_MAX && !gap.contains(&b'\n');
+        self.page.before(self.first).sense.is(Sense::HARMLESS) && self.page.gap_before(self.first).is_some_and(right)
     }
 
     fn starts_with_luhn(&self, digits: usize) -> bool {
@@ -226,7 +234,7 @@ fn international(number: &Number<'_>) -> Option<Found> {
     let zeros = number.digits.starts_with(&[0, 0]) && number.lengths.len() > 1;
     let dialled = number.first_length() == 3 && number.digits.starts_with(&[0, 1, 1]) && number.lengths.len() > 2;
     let pairs = number.first_digit() == 0 && number.is(&[2, 2, 2, 2, 2]);
-    if !plus && !zeros && !dialled && !pairs || number.page.before(number.first).sense.is(Sense::HARMLESS) {
+    if !plus && !zeros && !dialled && !pairs || number.is_harmless() {
         return None;
     }
     let mut sum = 0;
@@ -247,7 +255,7 @@ fn provider(number: &Number<'_>, announced: Option<Class>) -> Option<Found> {
 }
 
 fn phone(number: &Number<'_>, announced: Option<Class>) -> Option<Found> {
-    if number.page.before(number.first).sense.is(Sense::HARMLESS) {
+    if number.is_harmless() {
         return None;
     }
     let told = announced.filter(|class| matches!(class, Class::Phone | Class::Fax));
