@@ -13,9 +13,13 @@ use proto_tests::server::Server;
 use proto_tests::{Identity, Stand, Wire};
 
 const WRITERS: u64 = 6;
+/// Rows that are written between two kills, at least.
+const WRITTEN_MIN: u64 = 5;
+/// How long to wait for them.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Writes rows with marks of their own until the connection is lost, then connects again.
-fn write(port: u16, who: &Identity, writer: u64, stop: &AtomicBool, count: &AtomicU64) {
+fn write(port: u16, who: &Identity, writer: u64, stop: &AtomicBool, count: &AtomicU64, written: &AtomicU64) {
     while !stop.load(Ordering::Relaxed) {
         let Ok(Ok(mut wire)) = Wire::try_connect(port, who, "clinic", &[]) else {
             std::thread::sleep(Duration::from_millis(20));
@@ -35,6 +39,7 @@ fn write(port: u16, who: &Identity, writer: u64, stop: &AtomicBool, count: &Atom
             if !reply.tags().ends_with('Z') {
                 break;
             }
+            written.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -45,19 +50,27 @@ fn what_was_committed_is_on_record() {
     let stand = Stand::start("clinic", &["--without-pgveil"]);
     stand.owner("create table tests.marks (mark text)");
     let who = stand.identity("AGENT");
-    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let stop = Arc::new(AtomicBool::new(false));
+    let (count, written) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut server = Server::start(&stand);
     let writers: Vec<_> = (0..WRITERS)
         .map(|n| {
-            let (port, who, stop, count) = (stand.port(), who.clone(), Arc::clone(&stop), Arc::clone(&count));
-            std::thread::spawn(move || write(port, &who, n, &stop, &count))
+            let (port, who, stop) = (stand.port(), who.clone(), Arc::clone(&stop));
+            let (count, written) = (Arc::clone(&count), Arc::clone(&written));
+            std::thread::spawn(move || write(port, &who, n, &stop, &count, &written))
         })
         .collect();
     let mut pause = 0x9e37_79b9_7f4a_7c15_u64 ^ u64::from(std::process::id());
     for kill in 0..kills {
         pause = pause.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // A busy machine lets clients in late: a kill before anything was written shows nothing.
+        let (started, before) = (Instant::now(), written.load(Ordering::Relaxed));
+        while written.load(Ordering::Relaxed) < before + WRITTEN_MIN {
+            assert!(started.elapsed() < PATIENCE, "nothing is written before kill {kill}");
+            std::thread::sleep(Duration::from_millis(3));
+        }
         let started = Instant::now();
-        let long_enough = Duration::from_millis(20 + (pause >> 33) % 700);
+        let long_enough = Duration::from_millis((pause >> 33) % 300);
         while started.elapsed() < long_enough {
             std::thread::sleep(Duration::from_millis(3));
         }
