@@ -214,6 +214,14 @@ impl Wire {
         self.socket.write_all(bytes)
     }
 
+    /// How long a write may wait from now on.
+    ///
+    /// # Panics
+    /// If it is no time at all.
+    pub fn patience_to_send(&mut self, wait: Duration) {
+        self.socket.set_write_timeout(Some(wait)).unwrap();
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         let out = self.out.split();
         self.socket.write_all(&out)

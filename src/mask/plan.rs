@@ -108,6 +108,12 @@ impl RowPlan {
         self.steps.is_empty()
     }
 
+    /// How many columns are masked.
+    #[must_use]
+    pub fn masked(&self) -> usize {
+        self.steps.len()
+    }
+
     /// The columns that are masked only because they could not be traced.
     pub fn untraced(&self) -> impl Iterator<Item = &ColumnVerdict> {
         self.verdicts.iter().filter(|verdict| verdict.untraced)

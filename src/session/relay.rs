@@ -17,6 +17,7 @@ use super::door::{Moved, READ_BYTES, SMALL_READ_BYTES, door, gone, next_read_byt
 use super::fault::Fault;
 use super::ground::{Ground, View};
 use super::hold::Hold;
+use super::lag::Lag;
 use super::meter::Meter;
 use super::names::Names;
 use super::notice::Noticed;
@@ -24,35 +25,33 @@ use super::outbox::Outbox;
 use super::plan::Plan;
 use super::recording::{Recording, Released};
 use super::ruling::Ruling;
+use super::share::Share;
 use super::tidings::Circle;
-use super::{End, House, Signal};
+use super::{Bounds, End, House, Signal, Stage};
 use crate::flow::{self, Flow, Next, Output, ToClient, Violation};
 use crate::ledger::SessionId;
 use crate::mask::{self, Exposure, Masked, RowPlan, Unmasked};
 use crate::store::Position;
+use crate::tally::{Tallied, Way};
 use crate::wire::{
     CancelKey, ErrorFields, Frame, Limits, Malformed, ParameterStatus, Piece, Splitter, TransactionStatus, server_tag,
 };
 
 /// A socket is not read from while so many bytes wait for the other one.
 const BACKLOG_BYTES_MAX: u64 = 1 << 20;
-/// Longest Query, Parse or Bind that is read; longer ones are refused.
-const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Longest message of the database that is collected, rows apart.
 const SERVER_MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Longest row that is collected to be masked.
-const VEILED_ROW_BYTES_MAX: usize = 64 << 20;
+pub(super) const VEILED_ROW_BYTES_MAX: usize = 64 << 20;
 /// Longer rows that need no masking, and longer COPY data, stream in parts.
 const PASSED_ROW_BYTES_MAX: usize = 32 * 1024;
-/// Most bytes that a client may send ahead while its statement is held.
-const AHEAD_BYTES_MAX: usize = 1 << 20;
 
 /// The state of one session after login.
 pub(super) struct Relay<C, S> {
     pub(super) client: C,
     pub(super) server: S,
     pub(super) from_client: Splitter,
-    from_server: Splitter,
+    pub(super) from_server: Splitter,
     pub(super) to_client: Outbox,
     pub(super) to_server: Outbox,
     pub(super) flow: Flow<Ruling, Plan>,
@@ -64,6 +63,8 @@ pub(super) struct Relay<C, S> {
     pub(super) identity: String,
     pub(super) groups: Vec<String>,
     pub(super) session: SessionId,
+    /// What this session's lines in the log on standard error belong to.
+    pub(super) span: tracing::Span,
     pub(super) upstream_key: Option<CancelKey>,
     /// A frame that the conversation could not take yet.
     waiting: Option<Frame>,
@@ -90,6 +91,12 @@ pub(super) struct Relay<C, S> {
     pub(super) copying: Copying,
     /// The COPY that is being answered cannot be masked: it is broken off.
     pub(super) unfollowed: bool,
+    /// The process is to end: so is this session, when nothing is under way.
+    pub(super) draining: bool,
+    pub(super) tallied: Tallied,
+    lag: Lag,
+    pub(super) share: Share,
+    pub(super) bounds: Bounds,
     client_read_bytes: usize,
     server_read_bytes: usize,
     pub(super) out: Vec<Output<Ruling, Plan>>,
@@ -105,7 +112,7 @@ enum Woken {
     Answered(crate::approval::Verdict),
     Cancel(Done),
     CancelSent,
-    Shutdown,
+    Stage(Stage),
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay<C, S> {
@@ -118,12 +125,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         names: Names,
         (ground, view): (Arc<Ground>, Arc<View>),
         house: Arc<House>,
-        (identity, groups, session): (String, Vec<String>, SessionId),
+        (identity, groups, session, span): (String, Vec<String>, SessionId, tracing::Span),
         upstream_key: Option<CancelKey>,
     ) -> Self {
         let veiled = !view.sight.masks.is_empty();
-        let mut from_client =
-            Splitter::new(Limits { whole_bytes_max: CLIENT_MESSAGE_BYTES_MAX, bulk: b"d", bulk_bytes_max: PASSED_ROW_BYTES_MAX });
+        let (bounds, tallied) = (house.bounds(), ground.counts.session());
+        let whole_bytes_max = bounds.statement_bytes_max;
+        let mut from_client = Splitter::new(Limits { whole_bytes_max, bulk: b"d", bulk_bytes_max: PASSED_ROW_BYTES_MAX });
         let mut from_server = Splitter::new(Limits {
             whole_bytes_max: SERVER_MESSAGE_BYTES_MAX,
             bulk: b"Dd",
@@ -132,6 +140,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         from_client.buffer().unsplit(ahead);
         from_server.buffer().unsplit(behind);
         Self {
+            draining: false,
+            lag: Lag::new(tallied.clone()),
+            tallied,
+            share: Share::new(house.queued.clone()),
+            bounds,
             client,
             server,
             from_client,
@@ -147,6 +160,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             identity,
             groups,
             session,
+            span,
             upstream_key,
             waiting: None,
             hold: None,
@@ -180,8 +194,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             {
                 return end.clone();
             }
+            if self.is_drained() {
+                return End::Shutdown;
+            }
             match self.wake(signals).await {
-                Ok(Woken::Shutdown) => return End::Shutdown,
                 Ok(woken) => {
                     if let Err(end) = self.woken(woken).await {
                         return end;
@@ -209,6 +225,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         if recorded {
             self.to_client.gate(position);
         }
+        self.lag.gated(position);
+        self.weigh()?;
         self.recording.recorder().room().await.map_err(|_| End::LogFailed)
     }
 
@@ -424,6 +442,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let rows = run.rows();
         self.notice(number, ruling, plan)?;
         self.recording.rows_begin(number, ruling, plan).map_err(|_| End::LogFailed)?;
+        self.tallied.rows(rows, plan.map_or(0, |plan| plan.rows.masked()));
         let masked = match plan {
             Some(plan) => plan.rows.rows(run, &mut self.masked_rows),
             None => RowPlan::clear().rows(run, &mut self.masked_rows),
@@ -481,15 +500,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// Waits until something moves. Every branch is cancel safe: sockets are polled, not awaited.
     async fn wake(&mut self, signals: &mut super::Signals) -> Result<Woken, End> {
         let durable = self.recording.durable();
+        self.lag.reached(durable);
         let read_client = self.leaving.is_none()
             && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
             && (self.hold.is_none() && self.waiting.is_none() && self.cancel_sent.is_none()
-                || self.from_client.buffer().len() < AHEAD_BYTES_MAX);
+                || self.from_client.buffer().len() < self.bounds.ahead_bytes_max);
         let read_server = self.to_client.waiting_bytes() < BACKLOG_BYTES_MAX && !self.is_stopped();
         let awaited = [self.to_client.awaited(durable), self.to_server.awaited(durable), self.recording.held_back()];
         let awaited = awaited.into_iter().flatten().min();
         // What is written then changes nothing that is waited for here.
         let flowing = self.leaving.is_none()
+            && !self.draining
             && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
             && self.to_client.waiting_bytes() < BACKLOG_BYTES_MAX;
         let Self { client, server, from_client, from_server, to_client, to_server, recording, hold, cancel_sent, .. } = self;
@@ -515,15 +536,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             () = gone(cancel_sent) => Ok(Woken::CancelSent),
             signal = signals.next() => Ok(match signal {
                 Signal::Cancel(done) => Woken::Cancel(done),
-                Signal::Shutdown => Woken::Shutdown,
+                Signal::Stage(stage) => Woken::Stage(stage),
             }),
         }
     }
 
     async fn woken(&mut self, woken: Woken) -> Result<(), End> {
         match woken {
-            Woken::ClientRead(bytes) => self.client_read_bytes = next_read_bytes(bytes),
-            Woken::ServerRead(bytes) => self.server_read_bytes = next_read_bytes(bytes),
+            Woken::ClientRead(bytes) => {
+                self.client_read_bytes = next_read_bytes(bytes);
+                self.lag.arrived(Way::Statement);
+            }
+            Woken::ServerRead(bytes) => {
+                self.server_read_bytes = next_read_bytes(bytes);
+                self.lag.arrived(Way::Reply);
+            }
             _ => {}
         }
         match woken {
@@ -548,28 +575,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 self.cancel_sent = None;
                 Ok(())
             }
-            Woken::Shutdown => Ok(()),
+            Woken::Stage(stage) => self.staged(stage),
         }
-    }
-
-    /// Gives the client what is still on its way, and a last word of our own if the end calls for one.
-    pub(super) async fn farewell(&mut self, end: &End) {
-        let _ = self.recording.flush();
-        if let Some(fault) = end.fault() {
-            self.to_client.push(mask::own(fault.fatal()).into_inner());
-        }
-        let position = self.recording.position();
-        self.to_client.gate(position);
-        if *end == End::Terminated || *end == End::ClientGone {
-            return;
-        }
-        if *end != End::LogFailed && self.recording.recorder().wait(Position(position)).await.is_err() {
-            return;
-        }
-        let durable = if *end == End::LogFailed { u64::MAX } else { position };
-        let Self { client, to_client, .. } = self;
-        let last = std::future::poll_fn(|cx| to_client.poll_write(client, durable, cx));
-        let _ = tokio::time::timeout(super::FAREWELL_MAX, last).await;
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) enum Request {
 pub(super) struct Shared {
     pub(super) queued_bytes: AtomicUsize,
     pub(super) queued_events: AtomicUsize,
+    /// About since when the oldest of them has waited, in microseconds since 1970; 0 if there is none.
+    pub(super) oldest_us: AtomicU64,
     /// Told when the queue gets shorter, or the log fails.
     pub(super) shorter: Notify,
     pub(super) failed: OnceLock<LogFailed>,
@@ -54,13 +56,17 @@ impl Shared {
         self.failed.get().cloned().or_else(closed)
     }
 
-    pub(super) fn entered(&self, bytes: usize) {
+    pub(super) fn entered(&self, bytes: usize, now_us: u64) {
         self.queued_bytes.fetch_add(bytes, Ordering::AcqRel);
-        self.queued_events.fetch_add(1, Ordering::AcqRel);
+        if self.queued_events.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.oldest_us.store(now_us, Ordering::Relaxed);
+        }
     }
 
-    pub(super) fn left(&self, bytes: usize, events: usize) {
+    /// `since_us` is when the writer took them: what is left has come after that.
+    pub(super) fn left(&self, bytes: usize, events: usize, since_us: u64) {
         self.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.oldest_us.store(since_us, Ordering::Relaxed);
         self.queued_events.fetch_sub(events, Ordering::AcqRel);
         self.shorter.notify_waiters();
     }

@@ -107,7 +107,7 @@ impl Recorder {
             return Err(LogFailed::Oversize(bytes));
         }
         let number = self.appended + 1;
-        self.watch.shared.entered(bytes);
+        self.watch.shared.entered(bytes, now_us);
         let request = Request::Append { session: Arc::clone(&self.watch.session), number, event, now_us, bytes };
         self.sender.send(request).map_err(|_| self.watch.shared.failure().unwrap_or(LogFailed::Closed))?;
         self.appended = number;

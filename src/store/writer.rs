@@ -148,6 +148,7 @@ impl Writer {
     /// Commits the first request and what else is queued.
     fn group(&mut self, first: Request) -> Next {
         let (mut group, mut bytes, mut next) = (Vec::new(), 0, Next::More);
+        let since_us = now_us();
         let mut request = Some(first);
         while let Some(one) = request.take() {
             match one {
@@ -172,7 +173,7 @@ impl Writer {
             group.iter().for_each(acknowledge);
         }
         group.into_iter().for_each(|one| answer(one, outcome.as_ref()));
-        self.shared.left(bytes, events);
+        self.shared.left(bytes, events, since_us);
         next
     }
 
@@ -242,7 +243,7 @@ impl Writer {
     /// Answers what came behind the end.
     fn refuse_rest(&self) {
         while let Ok(request) = self.receiver.try_recv() {
-            self.shared.left(bytes_of(&request), usize::from(bytes_of(&request) > 0));
+            self.shared.left(bytes_of(&request), usize::from(bytes_of(&request) > 0), now_us());
             answer(request, Some(&LogFailed::Closed));
         }
         self.shared.shorter.notify_waiters();
@@ -285,7 +286,7 @@ fn bytes_of(request: &Request) -> usize {
     }
 }
 
-fn now_us() -> u64 {
+pub(super) fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
