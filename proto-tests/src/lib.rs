@@ -1,8 +1,10 @@
 //! What the end-to-end tests share: a stand, a raw protocol client, real clients, and the search for raw values.
 
+pub mod bearer;
 pub mod canary;
 pub mod cli;
 pub mod clients;
+pub mod issuer;
 pub mod journal;
 pub mod outcome;
 pub mod random;
@@ -14,6 +16,7 @@ pub mod wire;
 
 pub use canary::Canaries;
 pub use cli::Ran;
+pub use issuer::Issuer;
 pub use stand::{Identity, Stand};
 pub use wire::{Message, Wire};
 

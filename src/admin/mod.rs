@@ -1,5 +1,7 @@
-//! The admin API on loopback: holds are listed, shown and answered here, by people who log in with their own credential.
+//! The admin API on loopback: holds are listed, shown and answered here, sessions ended and access withdrawn, by people who log in
+//! with their own credential.
 
+mod access;
 mod api;
 mod attempts;
 mod login;
@@ -7,8 +9,12 @@ mod login;
 #[cfg(test)]
 mod tests;
 
+pub use access::{Keep, Power};
 pub use api::{Admin, router, serve};
 pub use login::Authenticate;
+
+/// The answer of `Keep::keep`, in time.
+pub type Kept<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 /// Most bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 16 << 10;

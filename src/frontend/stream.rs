@@ -23,6 +23,15 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
+    /// The host that the client asks for by TLS, if it says one.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        match self {
+            Self::Clear(_) => None,
+            Self::Tls(tls) => tls.get_ref().1.server_name(),
+        }
+    }
+
     /// The client's address.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ pub fn seals(event: &Event) -> bool {
         | Event::SessionClosed(_)
         | Event::HoldOpened(_)
         | Event::LoginRefused(_)
+        | Event::LoggedIn(_)
+        | Event::Revoked(_)
         | Event::ConfigurationLoaded(_) => false,
     }
 }
@@ -70,6 +72,8 @@ pub(super) fn write(event: &Event) -> Option<Vec<u8>> {
         | Event::SessionClosed(_)
         | Event::HoldOpened(_)
         | Event::LoginRefused(_)
+        | Event::LoggedIn(_)
+        | Event::Revoked(_)
         | Event::ConfigurationLoaded(_) => return None,
     }
     Some(out.done())
@@ -118,6 +122,8 @@ pub(super) fn read(event: &mut Event, body: &[u8]) -> Result<(), LedgerError> {
         | Event::SessionClosed(_)
         | Event::HoldOpened(_)
         | Event::LoginRefused(_)
+        | Event::LoggedIn(_)
+        | Event::Revoked(_)
         | Event::ConfigurationLoaded(_) => return Err(LedgerError::Malformed("a body where none belongs")),
     }
     fields.end()

@@ -19,8 +19,8 @@ pub use body::seals;
 pub use checkpoint::{Checkpoint, Signer, Verifier};
 pub use entry::{Content, Entry, FORMAT_VERSION, Place, Stored, encode};
 pub use event::{
-    Answer, ColumnSeen, Event, ExecutionEvent, HoldAnswered, HoldOpened, LoginRefused, Parameter, ReplyEvent, SessionClosed,
-    SessionId, SessionOpened, StatementEvent,
+    Answer, ColumnSeen, Event, ExecutionEvent, HoldAnswered, HoldOpened, LoggedIn, LoginRefused, Parameter, ReplyEvent, Revoked,
+    SessionClosed, SessionId, SessionOpened, StatementEvent,
 };
 pub use proof::{Hashes, check_consistency, check_inclusion, prove_consistency, prove_inclusion};
 pub use seal::{DataKey, MasterKey, WRAPPED_KEY_BYTES};

@@ -7,8 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::grounds::Grounds;
-use crate::frontend::{self, Acceptor, Opening};
-use crate::identity::Roster;
+use crate::frontend::{self, Acceptor, Doors, Opening};
 use crate::ledger::{Event, LoginRefused};
 use crate::session::{self, House, now_us};
 
@@ -25,7 +24,7 @@ pub(super) struct Listening(Arc<Inner>);
 
 struct Inner {
     acceptor: Acceptor,
-    roster: Arc<Roster>,
+    doors: Doors,
     grounds: Grounds,
     house: Arc<House>,
     sessions: Arc<Semaphore>,
@@ -37,7 +36,7 @@ struct Inner {
 impl Listening {
     pub(super) fn new(
         acceptor: Acceptor,
-        roster: Arc<Roster>,
+        doors: Doors,
         grounds: Grounds,
         house: Arc<House>,
         sessions_max: usize,
@@ -45,7 +44,7 @@ impl Listening {
     ) -> Self {
         let sessions = Arc::new(Semaphore::new(sessions_max));
         let logins = Arc::new(Semaphore::new(LOGINS_MAX));
-        Self(Arc::new(Inner { acceptor, roster, grounds, house, sessions, sessions_max, logins, ending }))
+        Self(Arc::new(Inner { acceptor, doors, grounds, house, sessions, sessions_max, logins, ending }))
     }
 
     /// Accepts connections until it is dropped.
@@ -98,16 +97,26 @@ impl Inner {
         if aws_lc_rs::rand::fill(&mut dice).is_err() {
             return None;
         }
-        match frontend::login(handshake, &self.roster, jiff::Timestamp::now(), dice).await {
+        match frontend::login(handshake, &self.doors, jiff::Timestamp::now(), dice).await {
+            Ok(session) if !self.house.access.admits(&session.identity) => {
+                self.refused(session.identity.name.clone(), client, "revoked").await;
+                session::withdrawn(session).await;
+                None
+            }
             Ok(session) => Some(session),
             Err(refused) => {
-                let category = refused.why.category().to_owned();
-                tracing::info!(client, category, "login refused");
-                let event = LoginRefused { identity: refused.user, client, category };
-                let _ = self.house.log.record(Event::LoginRefused(event), now_us()).await;
+                let category = refused.why.category();
+                self.refused(refused.user, client, category).await;
                 None
             }
         }
+    }
+
+    /// Puts a refused login into the log.
+    async fn refused(&self, identity: String, client: String, category: &str) {
+        tracing::info!(client, category, "login refused");
+        let event = LoginRefused { identity, client, category: category.to_owned() };
+        let _ = self.house.log.record(Event::LoginRefused(event), now_us()).await;
     }
 
     async fn serve(self: Arc<Self>, client: frontend::Session) {

@@ -1,8 +1,10 @@
 //! The process: opens the store, binds the ports, lets clients in, ends in order.
 
+mod doors;
 mod fault;
 mod grounds;
 mod listen;
+mod revoked;
 
 pub use fault::StartFault;
 
@@ -13,15 +15,15 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Power};
 use crate::approval::{Bounds, Desk, Person};
 use crate::config::{self, Config};
 use crate::frontend::{Acceptor, ServerTls};
-use crate::identity::{Credential, Roster, Verifier};
+use crate::identity::{Credential, Roster, Verifier, Way};
 use crate::ledger::Event;
 use crate::mask::PseudonymKey;
 use crate::secret::Secret;
-use crate::session::{Cancels, House, Minutes, Tidings, now_us};
+use crate::session::{Access, Cancels, House, Minutes, Tidings, now_us};
 use crate::store::{self, Log};
 use grounds::Grounds;
 use listen::Listening;
@@ -53,6 +55,7 @@ async fn serve(config: &Config) -> Result<(), StartFault> {
         tracing::warn!("{warning}");
     }
     let roster = Arc::new(roster(config, log.derive("verifiers of identities that do not exist"))?);
+    let doors = doors::open(config, Arc::clone(&roster))?;
     let grounds = Grounds::new(config, PseudonymKey::new(log.derive("pseudonym").reveal()))?;
     log.record(Event::ConfigurationLoaded(loaded(config)), now_us()).await.map_err(StartFault::Log)?;
 
@@ -60,14 +63,19 @@ async fn serve(config: &Config) -> Result<(), StartFault> {
     let desk = desk(config, minutes.clone());
     let (replies, notices) = (config.store.record, config.masking.notices);
     let (cancels, tidings) = (Cancels::default(), Tidings::default());
-    let house = Arc::new(House { log, desk: desk.clone(), minutes, cancels, tidings, replies, notices });
+    let (access, terms) = (Access::new(revoked::read(&config.store.path)?), config.sessions);
+    let house =
+        Arc::new(House { log, desk: desk.clone(), minutes, access: access.clone(), terms, cancels, tidings, replies, notices });
     let (end, ending) = watch::channel(false);
-    let people = Admin::new(desk.clone(), Arc::new(authenticator(Arc::clone(&roster))));
+    let keep =
+        revoked::Keeper { folder: config.store.path.clone(), house: Arc::clone(&house), turn: tokio::sync::Mutex::default() };
+    let power = Power { access: access.clone(), operators: config.operators.clone(), keep: Arc::new(keep) };
+    let people = Admin::new(desk.clone(), Arc::new(authenticator(Arc::clone(&roster), access))).with_power(power);
     let mut until = ending.clone();
     let api = tokio::spawn(admin::serve(admin, people, async move {
         let _ = until.wait_for(|ending| *ending).await;
     }));
-    let listening = Listening::new(acceptor, roster, grounds, Arc::clone(&house), config.limits.sessions_max, ending);
+    let listening = Listening::new(acceptor, doors, grounds, Arc::clone(&house), config.limits.sessions_max, ending);
     say_ready(config);
     let sessions = listening.clone();
     tokio::select! {
@@ -146,9 +154,12 @@ fn desk(config: &Config, minutes: Minutes) -> Desk {
     Desk::new(bounds, Arc::new(move |session, event| minutes.keep(session, event)))
 }
 
-fn authenticator(roster: Arc<Roster>) -> impl Fn(&str, &Secret) -> Option<Person> {
+fn authenticator(roster: Arc<Roster>, access: Access) -> impl Fn(&str, &Secret) -> Option<Person> {
     move |name, password| {
         let credential = roster.admit(name.as_bytes(), password.reveal(), jiff::Timestamp::now()).ok()?;
+        if !access.admits(&credential.identity(Way::Password)) {
+            return None;
+        }
         Some(Person { name: credential.name.clone(), groups: credential.groups.clone() })
     }
 }

@@ -27,6 +27,16 @@ pub(crate) enum Fault {
     ServerGone,
     /// The proxy ends.
     Shutdown,
+    /// An operator has ended the session.
+    Ended,
+    /// The identity's access was withdrawn.
+    Revoked,
+    /// The credential or token that the session began with has expired.
+    Expired,
+    /// The session was idle for too long.
+    Idle,
+    /// The session has lasted as long as it may.
+    TooLong,
     /// The client's message is malformed.
     Protocol(String),
     /// The database sent what the proxy cannot mask.
@@ -55,7 +65,9 @@ impl Fault {
             Self::Unreachable(_) => "08001",
             Self::CatalogUnread => "58000",
             Self::ServerGone => "08006",
-            Self::Shutdown => "57P01",
+            Self::Shutdown | Self::Ended | Self::Revoked | Self::Expired | Self::TooLong => "57P01",
+            // As the server has it for `idle_session_timeout`.
+            Self::Idle => "57P05",
             Self::Protocol(_) => "08P01",
             Self::Redefined => "0A000",
             Self::NoStatement(_) => "26000",
@@ -81,6 +93,11 @@ impl Fault {
             Self::CatalogUnread => "statement refused: the catalog of the database could not be read".into(),
             Self::ServerGone => "the database closed the connection unexpectedly".into(),
             Self::Shutdown => "terminating connection due to administrator command".into(),
+            Self::Ended => "the session was ended by an operator; connect again if you still need it".into(),
+            Self::Revoked => "your access has been withdrawn: ask your operator".into(),
+            Self::Expired => "the credential that this session began with has expired: log in again".into(),
+            Self::Idle => "the session was idle for longer than is allowed: connect again".into(),
+            Self::TooLong => "the session has lasted as long as is allowed: log in again".into(),
             Self::Protocol(what) => format!("protocol violation: {what}"),
             Self::NoStatement(name) if name.is_empty() => "unnamed prepared statement does not exist".into(),
             Self::NoStatement(name) => format!("prepared statement \"{name}\" does not exist"),

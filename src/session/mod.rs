@@ -9,6 +9,7 @@ mod copy;
 mod defined;
 mod dictionary;
 mod door;
+mod farewell;
 mod fault;
 mod ground;
 mod hold;
@@ -16,12 +17,14 @@ mod meter;
 mod minutes;
 mod names;
 mod notice;
+mod open;
 mod outbox;
 mod plan;
 mod recording;
 mod relay;
 mod rule;
 mod ruling;
+mod tenure;
 mod tidings;
 
 pub use cancels::Cancels;
@@ -29,31 +32,34 @@ use cancels::{CANCELS_MAX, Done, Registered};
 pub use catalog::fetch as fetch_catalog;
 pub use ground::{Ground, LookFault};
 pub use minutes::Minutes;
+use open::Membership;
+pub use open::{Access, OpenSession};
 pub use recording::now_us;
+use tenure::Tenure;
+pub use tenure::Terms;
 pub use tidings::Tidings;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Sleep};
 
 use crate::approval::Desk;
 use crate::backend::{self, ConnectError, Connection, Start};
 use crate::frontend;
-use crate::ledger::{Event, SessionClosed, SessionId, SessionOpened};
+use crate::identity::Identity;
+use crate::ledger::{Event, LoggedIn, SessionId, SessionOpened};
 use crate::mask::{self, Exposure};
 use crate::store::{Log, Position};
 use crate::wire::{self, CancelKey, Malformed, VERSION_3_0};
+use farewell::FAREWELL_MAX;
 use fault::Fault;
 use recording::Recording;
 use relay::Relay;
-
-/// How long the last words of a session may take.
-const FAREWELL_MAX: Duration = Duration::from_secs(5);
-/// How long the goodbye to the database may take.
-const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
 /// What all sessions share.
 pub struct House {
@@ -63,6 +69,10 @@ pub struct House {
     pub desk: Desk,
     /// What happens at the desk, on its way to the log.
     pub minutes: Minutes,
+    /// Who may be in, and who is.
+    pub access: Access,
+    /// How long sessions may last.
+    pub terms: Terms,
     /// Keys by which sessions can be cancelled.
     pub cancels: Cancels,
     /// What sessions have sent to listeners.
@@ -101,6 +111,16 @@ enum End {
     ServerGone,
     /// The proxy ends.
     Shutdown,
+    /// An operator has ended it.
+    Ended,
+    /// Access was withdrawn.
+    Revoked,
+    /// The proof of the login has ended.
+    Expired,
+    /// Nothing was said for too long.
+    Idle,
+    /// It has lasted as long as it may.
+    TooLong,
     /// The log cannot be written.
     LogFailed,
     /// The database sent what cannot be masked.
@@ -117,6 +137,11 @@ impl End {
             Self::ClientGone => "client-gone",
             Self::ServerClosed | Self::ServerGone => "server-gone",
             Self::Shutdown => "shutdown",
+            Self::Ended => "ended",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::Idle => "idle",
+            Self::TooLong => "session-max",
             Self::LogFailed => "log-failed",
             Self::Unmaskable => "unmaskable",
             Self::Protocol(_) => "protocol",
@@ -130,12 +155,22 @@ impl End {
         Self::Protocol(fault.to_string())
     }
 
+    /// True if the session is not to go on, whatever it is doing.
+    pub(super) fn is_forced(&self) -> bool {
+        matches!(self, Self::Ended | Self::Revoked | Self::Expired | Self::Idle | Self::TooLong)
+    }
+
     /// What the client is told, if anything.
     pub(super) fn fault(&self) -> Option<Fault> {
         match self {
             Self::Terminated | Self::ClientGone | Self::ServerClosed => None,
             Self::ServerGone => Some(Fault::ServerGone),
             Self::Shutdown => Some(Fault::Shutdown),
+            Self::Ended => Some(Fault::Ended),
+            Self::Revoked => Some(Fault::Revoked),
+            Self::Expired => Some(Fault::Expired),
+            Self::Idle => Some(Fault::Idle),
+            Self::TooLong => Some(Fault::TooLong),
             Self::LogFailed => Some(Fault::LogFailed),
             Self::Unmaskable => Some(Fault::Unmaskable),
             Self::Protocol(what) => Some(Fault::Protocol(what.clone())),
@@ -148,6 +183,9 @@ impl End {
 enum Signal {
     Cancel(Done),
     Shutdown,
+    End(End),
+    /// A bound on the session's time may have come.
+    Due,
 }
 
 /// Where it comes from.
@@ -156,6 +194,8 @@ pub(crate) struct Signals {
     registered: Option<Registered>,
     cancels: mpsc::Receiver<Done>,
     shutdown: watch::Receiver<bool>,
+    membership: Membership,
+    due: Pin<Box<Sleep>>,
 }
 
 impl Signals {
@@ -166,17 +206,35 @@ impl Signals {
                 std::future::pending::<()>().await;
             }
         };
+        let ended = async {
+            match self.membership.end.wait_for(Option::is_some).await.map(|end| end.clone()) {
+                Ok(Some(end)) => end,
+                Ok(None) | Err(_) => std::future::pending().await,
+            }
+        };
         tokio::select! {
             Some(done) = self.cancels.recv() => Signal::Cancel(done),
             () = ending => Signal::Shutdown,
+            end = ended => Signal::End(end),
+            () = &mut self.due => Signal::Due,
         }
     }
+
+    /// When `Due` comes.
+    fn look_again_at(&mut self, when: Instant) {
+        self.due.as_mut().reset(when);
+    }
+}
+
+/// Turns away a client whose access was withdrawn.
+pub async fn withdrawn(client: frontend::Session) {
+    client.refuse_with(&Fault::Revoked.fatal()).await;
 }
 
 /// Serves a client that has proved who it is, up to the end of its session.
 pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<House>, shutdown: watch::Receiver<bool>) {
-    let identity = client.credential.name.clone();
-    let groups = client.credential.groups.clone();
+    let identity = client.identity.name.clone();
+    let groups = client.identity.groups.clone();
     let start = Start { version: VERSION_3_0, database: client.database(), parameters: &client.startup.parameters };
     let server = match backend::connect(&ground.route, &start).await {
         Ok(server) => server,
@@ -196,9 +254,14 @@ pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<Hous
     let Ok(recorder) = house.log.session(id) else {
         return client.refuse_with(&Fault::LogFailed.fatal()).await;
     };
+    // From here on it is ended if access is withdrawn.
+    let Some(membership) = house.access.enter(id, Arc::clone(&client.identity), shown(&client, &ground, id)) else {
+        return client.refuse_with(&Fault::Revoked.fatal()).await;
+    };
     let mut recording = Recording::new(recorder, house.replies);
     let opened = opened(&client, &ground, identity.clone(), groups.clone());
-    let written = match recording.append(Event::SessionOpened(opened)) {
+    let login = Event::LoggedIn(logged_in(&client));
+    let written = match recording.append(Event::SessionOpened(opened)).and_then(|()| recording.append(login)) {
         Ok(()) => recording.recorder().wait(Position(recording.position())).await,
         Err(fault) => Err(fault),
     };
@@ -208,7 +271,8 @@ pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<Hous
     tracing::info!(session = %id, database = %ground.name, identity = %identity, "session opened");
     let (cancel, cancels) = mpsc::channel(CANCELS_MAX);
     let registered = server.key.as_ref().and_then(|key| house.cancels.enter(key.process, cancel));
-    let signals = Signals { registered, cancels, shutdown };
+    let due = Box::pin(tokio::time::sleep_until(Instant::now()));
+    let signals = Signals { registered, cancels, shutdown, membership, due };
     let end = converse(client, server, recording, (ground, view), &house, signals, (identity, groups, id)).await;
     tracing::info!(session = %id, end = end.reason(), "session closed");
 }
@@ -224,6 +288,7 @@ async fn converse(
     (identity, groups, id): (String, Vec<String>, SessionId),
 ) -> End {
     let Connection { stream: upstream, opening, key, parameters, status, leftover, .. } = server;
+    let tenure = tenure(house, &client.identity);
     let frontend::Session { mut stream, leftover: ahead, .. } = client;
     let mut greeting = BytesMut::from(&*wire::authentication(0, &[]));
     for frame in opening {
@@ -243,8 +308,17 @@ async fn converse(
     }
     let greeted = greet(&mut stream, greeting.freeze()).await;
     let session = (identity, groups, id);
-    let mut relay =
-        Relay::new((stream, ahead), (upstream, leftover), recording, names, (ground, view), Arc::clone(house), session, key);
+    let mut relay = Relay::new(
+        (stream, ahead),
+        (upstream, leftover),
+        recording,
+        names,
+        (ground, view),
+        Arc::clone(house),
+        session,
+        key,
+        tenure,
+    );
     let end = match greeted {
         Ok(()) => relay.run(&mut signals).await,
         Err(_) => End::ClientGone,
@@ -287,29 +361,42 @@ fn opened(client: &frontend::Session, ground: &Ground, identity: String, groups:
     }
 }
 
+fn shown(client: &frontend::Session, ground: &Ground, id: SessionId) -> OpenSession {
+    OpenSession {
+        id: id.to_string(),
+        identity: client.identity.name.clone(),
+        actor: client.identity.actor.clone(),
+        groups: client.identity.groups.clone(),
+        database: ground.name.clone(),
+        client: client.stream.peer().map(|peer| peer.to_string()).unwrap_or_default(),
+        since_us: now_us(),
+    }
+}
+
+/// How long a session may last whose identity is this.
+fn tenure(house: &House, identity: &Identity) -> Tenure {
+    let left = identity.expires.map(|expires| {
+        let left = expires.duration_since(jiff::Timestamp::now());
+        Duration::try_from(left).unwrap_or(Duration::ZERO)
+    });
+    let at_expiry = identity.at_expiry.unwrap_or(house.terms.at_expiry);
+    Tenure::new(Instant::now(), Terms { at_expiry, ..house.terms }, left)
+}
+
+fn logged_in(client: &frontend::Session) -> LoggedIn {
+    let identity = &client.identity;
+    let expires = identity.expires.and_then(|expires| u64::try_from(expires.as_second()).ok());
+    LoggedIn {
+        way: identity.way.as_str().into(),
+        issuer: identity.issuer.clone(),
+        subject: identity.subject.clone(),
+        actor: identity.actor.clone(),
+        expires_s: expires.unwrap_or(0),
+        user: client.startup.parameter("user").map(|user| String::from_utf8_lossy(user).into_owned()).unwrap_or_default(),
+    }
+}
+
 fn session_id() -> Option<SessionId> {
     let mut id = [0; 16];
     aws_lc_rs::rand::fill(&mut id).ok().map(|()| SessionId(id))
-}
-
-impl<C, S> Relay<C, S>
-where
-    C: tokio::io::AsyncRead + AsyncWrite + Unpin,
-    S: tokio::io::AsyncRead + AsyncWrite + Unpin,
-{
-    /// Ends both sides and the session's entries. The database's side is closed at once where the client is gone, so that its
-    /// locks and transactions end.
-    async fn close(&mut self, end: &End) {
-        let _ = self.withdraw();
-        let _ = tokio::time::timeout(GOODBYE_MAX, async {
-            let _ = self.server.write_all(&wire::terminate()).await;
-            let _ = self.server.shutdown().await;
-            let _ = self.client.shutdown().await;
-        })
-        .await;
-        let closed = Event::SessionClosed(SessionClosed { reason: end.reason().into() });
-        if self.recording.append(closed).is_ok() {
-            let _ = self.recording.recorder().wait(Position(self.recording.position())).await;
-        }
-    }
 }

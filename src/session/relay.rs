@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::cancels::Done;
 use super::copy::{self, Copying, Data};
@@ -24,6 +25,7 @@ use super::outbox::Outbox;
 use super::plan::Plan;
 use super::recording::{Recording, Released};
 use super::ruling::Ruling;
+use super::tenure::{Doing, Tenure};
 use super::tidings::Circle;
 use super::{End, House, Signal};
 use crate::flow::{self, Flow, Next, Output, ToClient, Violation};
@@ -65,6 +67,8 @@ pub(super) struct Relay<C, S> {
     pub(super) groups: Vec<String>,
     pub(super) session: SessionId,
     pub(super) upstream_key: Option<CancelKey>,
+    tenure: Tenure,
+    in_transaction: bool,
     /// A frame that the conversation could not take yet.
     waiting: Option<Frame>,
     pub(super) hold: Option<Hold>,
@@ -106,6 +110,8 @@ enum Woken {
     Cancel(Done),
     CancelSent,
     Shutdown,
+    Ended(End),
+    Due,
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay<C, S> {
@@ -120,6 +126,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         house: Arc<House>,
         (identity, groups, session): (String, Vec<String>, SessionId),
         upstream_key: Option<CancelKey>,
+        tenure: Tenure,
     ) -> Self {
         let veiled = !view.sight.masks.is_empty();
         let mut from_client =
@@ -148,6 +155,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             groups,
             session,
             upstream_key,
+            tenure,
+            in_transaction: false,
             waiting: None,
             hold: None,
             meter: Meter::default(),
@@ -180,8 +189,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             {
                 return end.clone();
             }
+            if let Some(end) = self.tenure.over(Instant::now(), self.doing()) {
+                return end;
+            }
             match self.wake(signals).await {
                 Ok(Woken::Shutdown) => return End::Shutdown,
+                Ok(Woken::Ended(end)) => return end,
+                Ok(Woken::Due) => signals.look_again_at(self.tenure.next(Instant::now(), self.doing())),
                 Ok(woken) => {
                     if let Err(end) = self.woken(woken).await {
                         return end;
@@ -210,6 +224,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             self.to_client.gate(position);
         }
         self.recording.recorder().room().await.map_err(|_| End::LogFailed)
+    }
+
+    fn doing(&self) -> Doing {
+        Doing { quiet: self.flow.is_quiet() && self.hold.is_none(), in_transaction: self.in_transaction }
     }
 
     fn has_said_everything(&self) -> bool {
@@ -467,6 +485,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 
     fn ready(&mut self, status: TransactionStatus) {
         self.names.ready();
+        self.in_transaction = status != TransactionStatus::Idle;
+        self.tenure.active(Instant::now());
         if status == TransactionStatus::Idle {
             self.names.settled();
             self.meter.settled();
@@ -516,13 +536,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             signal = signals.next() => Ok(match signal {
                 Signal::Cancel(done) => Woken::Cancel(done),
                 Signal::Shutdown => Woken::Shutdown,
+                Signal::End(end) => Woken::Ended(end),
+                Signal::Due => Woken::Due,
             }),
         }
     }
 
     async fn woken(&mut self, woken: Woken) -> Result<(), End> {
         match woken {
-            Woken::ClientRead(bytes) => self.client_read_bytes = next_read_bytes(bytes),
+            Woken::ClientRead(bytes) => {
+                self.client_read_bytes = next_read_bytes(bytes);
+                self.tenure.active(Instant::now());
+            }
             Woken::ServerRead(bytes) => self.server_read_bytes = next_read_bytes(bytes),
             _ => {}
         }
@@ -548,28 +573,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 self.cancel_sent = None;
                 Ok(())
             }
-            Woken::Shutdown => Ok(()),
+            Woken::Shutdown | Woken::Ended(_) | Woken::Due => Ok(()),
         }
-    }
-
-    /// Gives the client what is still on its way, and a last word of our own if the end calls for one.
-    pub(super) async fn farewell(&mut self, end: &End) {
-        let _ = self.recording.flush();
-        if let Some(fault) = end.fault() {
-            self.to_client.push(mask::own(fault.fatal()).into_inner());
-        }
-        let position = self.recording.position();
-        self.to_client.gate(position);
-        if *end == End::Terminated || *end == End::ClientGone {
-            return;
-        }
-        if *end != End::LogFailed && self.recording.recorder().wait(Position(position)).await.is_err() {
-            return;
-        }
-        let durable = if *end == End::LogFailed { u64::MAX } else { position };
-        let Self { client, to_client, .. } = self;
-        let last = std::future::poll_fn(|cx| to_client.poll_write(client, durable, cx));
-        let _ = tokio::time::timeout(super::FAREWELL_MAX, last).await;
     }
 }
 

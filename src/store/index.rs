@@ -129,6 +129,8 @@ impl Index {
                 | Event::HoldOpened(_)
                 | Event::HoldAnswered(_)
                 | Event::LoginRefused(_)
+                | Event::LoggedIn(_)
+                | Event::Revoked(_)
                 | Event::ConfigurationLoaded(_) => {}
             }
         }
