@@ -8,8 +8,8 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pgveil::ledger::{
-    DataKey, Event, Hash, Hashes, LedgerError, Place, ReplyEvent, SessionId, StatementEvent, Stored, Tree, encode, leaf,
-    prove_inclusion,
+    DataKey, Event, Hash, Hashes, LedgerError, Place, ReplyEvent, SessionId, StatementEvent, Stored, TileAt, Tiles, Tree, encode,
+    leaf, prove_inclusion, tiled,
 };
 use pgveil::secret::Secret;
 
@@ -57,11 +57,11 @@ fn place(index: u64) -> Place {
 }
 
 #[derive(Default)]
-struct Memory(HashMap<(u8, u64), Hash>);
+struct Memory(HashMap<TileAt, Vec<Hash>>);
 
 impl Hashes for Memory {
     fn hash(&self, level: u8, number: u64) -> Result<Hash, LedgerError> {
-        self.0.get(&(level, number)).copied().ok_or(LedgerError::Missing { level, number })
+        tiled(level, number, |at| self.0.get(&at).cloned())
     }
 }
 
@@ -84,12 +84,11 @@ fn ledger(criterion: &mut Criterion) {
         let mut tree = Tree::default();
         bench.iter(|| tree.append(black_box(Hash([3; 32]))));
     });
-    let (mut tree, mut memory) = (Tree::default(), Memory::default());
+    let (mut tiles, mut memory) = (Tiles::default(), Memory::default());
     for index in 0..100_000u64 {
-        for (level, hash) in (0u8..).zip(tree.append(leaf(&index.to_be_bytes()))) {
-            memory.0.insert((level, index >> level), hash);
-        }
+        tiles.append(leaf(&index.to_be_bytes()), |at, row| _ = memory.0.insert(at, row));
     }
+    memory.0.extend(tiles.begun().map(|(at, row)| (at, row.to_vec())));
     group.bench_function("prove one of 100,000", |bench| {
         bench.iter(|| prove_inclusion(black_box(77_777), 100_000, &memory).unwrap())
     });

@@ -8,15 +8,19 @@ pub mod issuer;
 pub mod journal;
 pub mod outcome;
 pub mod random;
+pub mod scenarios;
 pub mod server;
+pub mod socket;
 pub mod sources;
 pub mod stand;
+pub mod transcript;
 pub mod twins;
 pub mod wire;
 
 pub use canary::Canaries;
 pub use cli::Ran;
 pub use issuer::Issuer;
+pub use socket::Way;
 pub use stand::{Identity, Stand};
 pub use wire::{Message, Wire};
 

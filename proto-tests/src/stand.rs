@@ -72,6 +72,12 @@ impl Stand {
         self.values.get(key).unwrap_or_else(|| panic!("the stand printed no {key}"))
     }
 
+    /// A value that not every stand prints.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
     /// The identity printed as `KEY`, `KEY_USER` and `KEY_PASSWORD`.
     #[must_use]
     pub fn identity(&self, key: &str) -> Identity {

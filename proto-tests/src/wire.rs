@@ -1,14 +1,18 @@
 //! A raw client of the protocol: sends what it is told, shows every message that comes.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::frontend;
 
+use crate::socket::{Socket, Way, is_end, is_timeout};
 use crate::{Identity, Stand};
+
+/// Protocol 3.0.
+pub const VERSION_3_0: u32 = 3 << 16;
+const READ_BYTES: usize = 64 * 1024;
 
 /// One message from the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,10 +40,17 @@ pub struct Column {
 
 /// A connection, logged in.
 pub struct Wire {
-    socket: TcpStream,
+    way: Way,
+    socket: Socket,
+    /// What has been read and not been looked at.
+    inbox: BytesMut,
     out: BytesMut,
-    /// Process id and secret of `BackendKeyData`.
+    /// Process id of `BackendKeyData`, and the first four bytes of its secret.
     pub key: (i32, i32),
+    /// The secret, whole.
+    pub secret: Vec<u8>,
+    /// What was said at login: all but the authentication.
+    pub opening: Vec<Message>,
 }
 
 /// What the messages up to `ReadyForQuery` amount to.
@@ -169,24 +180,73 @@ impl Wire {
         database: &str,
         parameters: &[(&str, &str)],
     ) -> io::Result<Result<Self, Message>> {
-        let socket = TcpStream::connect(("127.0.0.1", port))?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let mut wire = Self { socket, out: BytesMut::new(), key: (0, 0) };
-        let mut startup = vec![("user", who.user.as_str()), ("database", database)];
-        startup.extend(parameters);
-        frontend::startup_message(startup, &mut wire.out)?;
-        wire.flush()?;
+        Self::try_start(&Way::port(port), VERSION_3_0, who, database, parameters)
+    }
+
+    /// The same by any way, asking for this version of the protocol.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn try_start(
+        way: &Way,
+        version: u32,
+        who: &Identity,
+        database: &str,
+        parameters: &[(&str, &str)],
+    ) -> io::Result<Result<Self, Message>> {
+        let mut wire = Self::open(way)?;
+        wire.start(version, who, database, parameters)?;
         match wire.log_in(&who.password)? {
             Some(refusal) => Ok(Err(refusal)),
             None => Ok(Ok(wire)),
         }
     }
 
-    fn log_in(&mut self, password: &str) -> io::Result<Option<Message>> {
+    /// Connects, and says nothing yet.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn open(way: &Way) -> io::Result<Self> {
+        let socket = way.dial()?;
+        socket.set_timeout(crate::PATIENCE)?;
+        let (inbox, out) = (BytesMut::new(), BytesMut::new());
+        Ok(Self { way: way.clone(), socket, inbox, out, key: (0, 0), secret: Vec::new(), opening: Vec::new() })
+    }
+
+    /// Sends a startup packet.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    ///
+    /// # Panics
+    /// If it would be too long.
+    pub fn start(&mut self, version: u32, who: &Identity, database: &str, parameters: &[(&str, &str)]) -> io::Result<()> {
+        let mut body = version.to_be_bytes().to_vec();
+        for (name, value) in [("user", who.user.as_str()), ("database", database)].iter().chain(parameters) {
+            for part in [name, value] {
+                body.extend_from_slice(part.as_bytes());
+                body.push(0);
+            }
+        }
+        body.push(0);
+        let length = u32::try_from(body.len() + 4).unwrap();
+        self.send(&[&length.to_be_bytes()[..], &body].concat())
+    }
+
+    /// Answers what the server asks for, up to its first `ReadyForQuery`; its error if it says no.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    ///
+    /// # Panics
+    /// If the server cannot be trusted.
+    pub fn log_in(&mut self, password: &str) -> io::Result<Option<Message>> {
         let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
         loop {
             let message = self.read()?;
+            if message.tag != b'R' {
+                self.opening.push(message.clone());
+            }
             match (message.tag, message.body.get(3)) {
                 (b'E', _) => return Ok(Some(message)),
                 (b'R', Some(3)) => frontend::password_message(password.as_bytes(), &mut self.out)?,
@@ -199,6 +259,7 @@ impl Wire {
                 (b'K', _) => {
                     let number = |at: usize| i32::from_be_bytes(message.body[at..at + 4].try_into().unwrap());
                     self.key = (number(0), number(4));
+                    self.secret = message.body[4..].to_vec();
                 }
                 (b'Z', _) => return Ok(None),
                 _ => {}
@@ -212,12 +273,13 @@ impl Wire {
     /// # Errors
     /// Those of the socket.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.write_all(bytes)
+        self.socket.write_all(bytes)?;
+        self.socket.flush()
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let out = self.out.split();
-        self.socket.write_all(&out)
+        self.send(&out)
     }
 
     /// The next message.
@@ -225,12 +287,94 @@ impl Wire {
     /// # Errors
     /// Those of the socket; `UnexpectedEof` when the server has closed.
     pub fn read(&mut self) -> io::Result<Message> {
-        let mut head = [0; 5];
-        self.socket.read_exact(&mut head)?;
-        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-        let mut body = vec![0; length.checked_sub(4).ok_or(io::ErrorKind::InvalidData)?];
-        self.socket.read_exact(&mut body)?;
-        Ok(Message { tag: head[0], body })
+        loop {
+            if let Some(message) = self.heard()? {
+                return Ok(message);
+            }
+            self.fill()?;
+        }
+    }
+
+    /// The next message, if it has been read already.
+    fn heard(&mut self) -> io::Result<Option<Message>> {
+        let Some(&[tag, a, b, c, d]) = self.inbox.first_chunk::<5>() else { return Ok(None) };
+        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        let body_bytes = length.checked_sub(4).ok_or(io::ErrorKind::InvalidData)?;
+        if self.inbox.len() < 5 + body_bytes {
+            return Ok(None);
+        }
+        self.inbox.advance(5);
+        Ok(Some(Message { tag, body: self.inbox.split_to(body_bytes).to_vec() }))
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let mut read = vec![0; READ_BYTES];
+        match self.socket.read(&mut read)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            bytes => {
+                self.inbox.extend_from_slice(&read[..bytes]);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whatever comes up to the end of the connection.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.fill().is_ok() {}
+        self.inbox.split().to_vec()
+    }
+
+    /// One byte that is no message: the answer to a request for encryption.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn byte(&mut self) -> io::Result<u8> {
+        if self.inbox.is_empty() {
+            self.fill()?;
+        }
+        Ok(self.inbox.get_u8())
+    }
+
+    /// Sends these bytes again and again until nothing is taken for a while, reading nothing; how many were taken.
+    ///
+    /// # Panics
+    /// If the socket fails, or takes more than `bytes_max`.
+    pub fn send_until_blocked(&mut self, bytes: &[u8], bytes_max: usize) -> usize {
+        self.socket.set_timeout(Duration::from_secs(2)).unwrap();
+        let (mut taken, mut at) = (0, 0);
+        while let Some(rest) = bytes.get(at..) {
+            match self.socket.write(rest) {
+                Ok(written) => {
+                    taken += written;
+                    at = (at + written) % bytes.len();
+                }
+                Err(error) if is_timeout(&error) => break,
+                Err(error) => panic!("{error} after {taken} bytes"),
+            }
+            assert!(taken <= bytes_max, "{taken} bytes were taken");
+        }
+        self.socket.set_timeout(crate::PATIENCE).unwrap();
+        taken
+    }
+
+    /// Sends bytes and reads what comes meanwhile, as a client must that has more to say than all buffers hold.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn send_and_read(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        self.socket.set_timeout(Duration::from_millis(20))?;
+        while !bytes.is_empty() {
+            match self.socket.write(&bytes[..bytes.len().min(READ_BYTES)]) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if is_timeout(&error) => match self.fill() {
+                    Err(error) if !is_timeout(&error) => return Err(error),
+                    _ => {}
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        self.socket.set_timeout(crate::PATIENCE)?;
+        self.socket.flush()
     }
 
     /// What comes within this time, or nothing.
@@ -238,19 +382,14 @@ impl Wire {
     /// # Panics
     /// If the socket fails otherwise.
     pub fn read_within(&mut self, wait: Duration) -> Option<Message> {
-        self.socket.set_read_timeout(Some(wait)).unwrap();
-        let mut peeked = [0; 1];
-        let got = match self.socket.peek(&mut peeked) {
-            Ok(0) => None,
-            Ok(_) => {
-                self.socket.set_read_timeout(Some(crate::PATIENCE)).unwrap();
-                Some(self.read().unwrap())
-            }
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => None,
+        self.socket.set_timeout(wait).unwrap();
+        let something = if self.inbox.is_empty() { self.fill() } else { Ok(()) };
+        self.socket.set_timeout(crate::PATIENCE).unwrap();
+        match something {
+            Ok(()) => Some(self.read().unwrap()),
+            Err(e) if is_timeout(&e) || is_end(&e) => None,
             Err(e) => panic!("{e}"),
-        };
-        self.socket.set_read_timeout(Some(crate::PATIENCE)).unwrap();
-        got
+        }
     }
 
     /// Everything up to and with `ReadyForQuery`, or up to where the server closes.
@@ -268,7 +407,7 @@ impl Wire {
                         return reply;
                     }
                 }
-                Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => return reply,
+                Err(e) if is_end(&e) => return reply,
                 Err(e) => panic!("{e} after {}", reply.tags()),
             }
         }
@@ -307,11 +446,31 @@ impl Wire {
     /// # Panics
     /// If the socket fails.
     pub fn cancel(&self) {
-        let mut out = BytesMut::new();
-        frontend::cancel_request(self.key.0, self.key.1, &mut out);
-        let mut socket = TcpStream::connect(self.socket.peer_addr().unwrap()).unwrap();
-        socket.write_all(&out).unwrap();
-        assert_eq!(socket.read(&mut [0]).unwrap(), 0, "nothing is said to a CancelRequest");
+        let mut socket = self.request_cancel(self.key.0, &self.secret);
+        assert_eq!(socket.read(&mut [0]).unwrap_or(0), 0, "nothing is said to a CancelRequest");
+    }
+
+    /// The same, and hangs up at once.
+    ///
+    /// # Panics
+    /// If the socket fails.
+    pub fn cancel_and_hang_up(&self) {
+        drop(self.request_cancel(self.key.0, &self.secret));
+    }
+
+    /// Sends a `CancelRequest` with this key, by a connection of its own like this one's.
+    ///
+    /// # Panics
+    /// If the socket fails.
+    #[must_use]
+    pub fn request_cancel(&self, pid: i32, secret: &[u8]) -> Socket {
+        let length = u32::try_from(12 + secret.len()).unwrap();
+        let packet = [&length.to_be_bytes()[..], &[4, 0xd2, 0x16, 0x2e], &pid.to_be_bytes(), secret].concat();
+        let mut socket = self.way.dial().unwrap();
+        socket.set_timeout(crate::PATIENCE).unwrap();
+        socket.write_all(&packet).unwrap();
+        socket.flush().unwrap();
+        socket
     }
 }
 

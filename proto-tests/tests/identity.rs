@@ -220,7 +220,7 @@ fn keys_that_change_disturb_nobody_and_retired_ones_end() {
 
 #[test]
 fn a_session_ends_with_its_token_where_the_issuer_is_to_be_heard() {
-    let mint = || OTHER.mint(&json!({"claims": {"realm": {"roles": ["db-clinicians"]}}}));
+    let mint = || OTHER.mint(&json!({"claims": {"realm": {"roles": ["db-clinicians"]}, "preferred_username": "carla"}}));
     let mut idle = come_in(&STAND, "carla", &mint());
     let mut busy = come_in(&STAND, "carla", &mint());
     busy.ask("select generate_series(1, 1000000000)");

@@ -82,6 +82,26 @@ fn the_first_row_does_not_wait_for_the_last() {
 }
 
 #[test]
+fn a_database_that_does_not_read_costs_no_memory() {
+    STAND.owner(
+        "create table tests.slow (t text); create function tests.wait() returns trigger language plpgsql as \
+         $$ begin perform pg_sleep(60); return new; end $$; \
+         create trigger slow before insert on tests.slow for each row execute function tests.wait()",
+    );
+    let mut wire = Wire::connect(&STAND, &STAND.identity("CLINICIAN"));
+    wire.query("select 1");
+    let before = resident_kib();
+    wire.ask("copy tests.slow from stdin");
+    assert_eq!(wire.read().unwrap().tag, b'G');
+    // the client is made to wait, too
+    let row = proto_tests::transcript::copy_data("x".repeat(10_000) + "\n");
+    wire.send_until_blocked(&row, 100_000_000);
+    let grown = resident_kib().saturating_sub(before);
+    assert!(grown < 64 << 10, "{grown} KiB for a database that does not read");
+    STAND.owner(&format!("select pg_terminate_backend({})", wire.key.0));
+}
+
+#[test]
 fn a_client_that_does_not_read_costs_no_memory() {
     let mut wire = Wire::connect(&STAND, &STAND.identity("CLINICIAN"));
     wire.query("select 1");

@@ -85,7 +85,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    fn new(stream: Stream) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         let limits = Limits { whole_bytes_max: OPENING_BYTES_MAX, bulk: &[], bulk_bytes_max: OPENING_BYTES_MAX };
         Self { stream, splitter: Splitter::new(limits), heard: 0, opening: Vec::new(), negotiated: None }
     }
@@ -95,7 +95,7 @@ impl Wire {
         self.stream.flush().await.map_err(ConnectError::Io)
     }
 
-    async fn hear(&mut self) -> Result<Frame, ConnectError> {
+    pub(super) async fn hear(&mut self) -> Result<Frame, ConnectError> {
         loop {
             match self.splitter.next()? {
                 Some(Piece::Frame(frame)) => {

@@ -12,6 +12,7 @@ mod route;
 mod stream;
 mod tls;
 mod upstream;
+mod version;
 
 #[cfg(test)]
 mod tests;
@@ -23,3 +24,4 @@ pub use query::{Querier, QueryLimits, Row};
 pub use route::{Route, RouteFault};
 pub use stream::Stream;
 pub use upstream::{Address, SslMode, Upstream, UpstreamFault};
+pub use version::newest_minor;

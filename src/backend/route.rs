@@ -1,17 +1,26 @@
 //! The way to one database, with everything that is read once: roots and password.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
+use super::version::Newest;
 use super::{Address, ConnectError, SslMode, Stream, Upstream, tls};
 use crate::secret::Secret;
 use crate::wire;
 
+/// After this long without a word a server is asked whether it is still there.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// How often it is asked again.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+/// After how many questions without an answer it is gone.
+const KEEPALIVE_ASKED_MAX: u32 = 6;
 /// Most addresses of a host that are tried.
 const ADDRESSES_MAX: usize = 8;
 
@@ -35,6 +44,7 @@ pub struct Route {
     pub(super) upstream: Upstream,
     pub(super) password: Option<Secret>,
     pub(super) connect_time_max: Duration,
+    pub(super) newest: Arc<Newest>,
     tls: Option<TlsConnector>,
 }
 
@@ -47,7 +57,7 @@ impl Route {
     pub fn new(upstream: Upstream, password: Option<Secret>, connect_time_max: Duration) -> Result<Self, RouteFault> {
         let tls = tls::connector(&upstream)?;
         let password = password.or_else(|| upstream.password.clone());
-        Ok(Self { upstream, password, connect_time_max, tls })
+        Ok(Self { upstream, password, connect_time_max, newest: Arc::default(), tls })
     }
 
     /// Where it leads.
@@ -99,7 +109,8 @@ async fn dial_tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
 
 async fn dial_address(address: SocketAddr) -> std::io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_keepalive(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
+    SockRef::from(&socket).set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_ASKED_MAX))?;
     socket.set_nodelay(true)?;
     socket.connect(address).await
 }

@@ -2,6 +2,7 @@
 
 mod file;
 mod issuer;
+mod listen;
 mod login;
 mod read;
 mod sessions;
@@ -9,6 +10,8 @@ mod verifier;
 
 #[cfg(test)]
 mod tests;
+
+pub use listen::ListenAddress;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -61,8 +64,8 @@ pub struct Config {
 /// Where clients are served.
 #[derive(Debug, Clone)]
 pub struct Listen {
-    /// The address. Without TLS it is a loopback address, unless `allow_plaintext` is true.
-    pub address: SocketAddr,
+    /// The addresses, at least one. Without TLS they are of this machine, unless `allow_plaintext` is true.
+    pub addresses: Vec<ListenAddress>,
     /// Certificate and key.
     pub tls: Option<Tls>,
     /// True if plaintext may be served on any address.

@@ -10,7 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::de::DeValue;
 
 use super::{
-    ADMIN_ADDRESS, Config, Credential, Database, Durability, LISTEN_ADDRESS, Limits, Listen, Masking, Store, Tls, file, verifier,
+    ADMIN_ADDRESS, Config, Credential, Database, Durability, LISTEN_ADDRESS, Limits, Listen, ListenAddress, Masking, Store, Tls,
+    file, listen, verifier,
 };
 use crate::backend::Upstream;
 use crate::policy::{Document, Fields, FileFault, Policy, Value, clip};
@@ -92,18 +93,19 @@ impl Reader<'_> {
 
     fn listen(&mut self, root: &Fields<'_, '_>) -> Option<Listen> {
         let Some(value) = root.value("listen") else {
-            return Some(Listen { address: LISTEN_ADDRESS.parse().ok()?, tls: None, allow_plaintext: false });
+            let addresses = vec![ListenAddress::Tcp(LISTEN_ADDRESS.parse().ok()?)];
+            return Some(Listen { addresses, tls: None, allow_plaintext: false });
         };
         let fields = value.fields("`[listen]`")?;
         fields.only(&["address", "tls", "allow_plaintext"]);
-        let address = address(&fields, LISTEN_ADDRESS);
+        let addresses = listen::addresses(&fields);
         let allow_plaintext = fields.value("allow_plaintext").is_some_and(|value| value.boolean().unwrap_or(false));
         let tls = match fields.value("tls") {
             Some(value) => Some(self.tls(&value.fields("`tls`")?)?),
             None => None,
         };
-        let address = address?;
-        if tls.is_none() && !address.ip().is_loopback() {
+        let addresses = addresses?;
+        for address in addresses.iter().filter(|address| tls.is_none() && !address.is_local()) {
             if !allow_plaintext {
                 fields.fault(format!(
                     "without `tls` only a loopback address is served, not `{address}`; give `tls`, or say `allow_plaintext = true`"
@@ -113,7 +115,7 @@ impl Reader<'_> {
             self.warnings
                 .push(format!("clients on {address} may connect without TLS: passwords and data can be read on the way"));
         }
-        Some(Listen { address, tls, allow_plaintext })
+        Some(Listen { addresses, tls, allow_plaintext })
     }
 
     fn tls(&mut self, fields: &Fields<'_, '_>) -> Option<Tls> {

@@ -41,7 +41,7 @@ fn minimal(rest: &str) -> String {
 fn a_small_file_is_enough() {
     let folder = folder();
     let config = load(folder.path(), &minimal("")).unwrap();
-    assert_eq!(config.listen.address.to_string(), LISTEN_ADDRESS);
+    assert_eq!(config.listen.addresses, [ListenAddress::Tcp(LISTEN_ADDRESS.parse().unwrap())]);
     assert_eq!(config.admin.to_string(), ADMIN_ADDRESS);
     assert_eq!(config.store.path, folder.path().join("data"));
     assert_eq!(config.store.key_file, folder.path().join("master.key"));
@@ -123,6 +123,32 @@ fn certificates_are_looked_at() {
     assert!(with("password", "server.key")[0].contains("holds no certificate"));
     assert!(with("server.crt", "password")[0].contains("holds no private key"));
     assert!(with("server.crt", "other.key")[0].contains("does not serve with its certificate"));
+}
+
+#[test]
+fn clients_are_served_on_one_address_or_on_many() {
+    let folder = folder();
+    let with = |address: &str| load(folder.path(), &minimal(&format!("[listen]\naddress = {address}\n")));
+    let shown = |config: Config| config.listen.addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(shown(with("\"127.0.0.1:1\"").unwrap()), ["127.0.0.1:1"]);
+    let many = "[\"127.0.0.1:1\", \"[::1]:1\", \"/run/pgveil/.s.PGSQL.6432\"]";
+    assert_eq!(shown(with(many).unwrap()), ["127.0.0.1:1", "[::1]:1", "/run/pgveil/.s.PGSQL.6432"]);
+    for (address, wanted) in [
+        ("[]", "empty list"),
+        ("7", "must be a text"),
+        ("[7]", "must be"),
+        ("\"localhost\"", "is no address"),
+        ("[\"127.0.0.1:1\", \"127.0.0.1:1\"]", "is listed twice"),
+        ("[\"127.0.0.1:1\", \"0.0.0.0:1\"]", "without `tls` only a loopback address is served, not `0.0.0.0:1`"),
+        ("\"/run/pgveil\"", "is not where clients look"),
+        ("\"/run/.s.PGSQL.06432\"", "is not where clients look"),
+        ("\"/run/.s.PGSQL.99999\"", "is not where clients look"),
+    ] {
+        let faults = with(address).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.contains(wanted)), "{address}: {wanted} not in {faults:?}");
+    }
+    let long = format!("\"/{}/.s.PGSQL.1\"", "x".repeat(100));
+    assert!(with(&long).unwrap_err()[0].contains("107 bytes at most"));
 }
 
 #[test]

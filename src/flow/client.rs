@@ -9,12 +9,12 @@ use super::names::Meaning;
 use super::{Copying, Flow, OWED_MAX};
 use crate::wire::{self, Frame, Malformed, client_tag};
 
-/// A frame that waits for a ruling.
+/// A frame that waits for a ruling; of a Query, Parse or Bind it may be the beginning alone.
 #[derive(Debug)]
 pub(super) enum Waiting<R, P> {
-    Query(Frame),
-    Parse { frame: Frame, name: Bytes },
-    Bind { frame: Frame, portal: Bytes, statement: Option<Arc<Statement<R>>> },
+    Query(Bytes),
+    Parse { bytes: Bytes, name: Bytes },
+    Bind { bytes: Bytes, portal: Bytes, statement: Option<Arc<Statement<R>>> },
     Execute { frame: Frame, portal: Option<Arc<Portal<R, P>>>, name: Bytes },
     FunctionCall(Frame),
 }
@@ -124,7 +124,7 @@ impl<R: Ruling, P> Flow<R, P> {
     }
 
     /// True if extended messages have gone out since the last Sync or Query.
-    fn unsynced(&self) -> bool {
+    pub(super) fn unsynced(&self) -> bool {
         self.owed.back().is_some_and(|item| !item.ends_with_ready())
     }
 
@@ -136,20 +136,20 @@ impl<R: Ruling, P> Flow<R, P> {
             return;
         }
         match waiting {
-            Waiting::Query(frame) => {
+            Waiting::Query(bytes) => {
                 self.barred = ruling.bars();
                 self.executed = 0;
                 self.witness_query(&ruling, number, out);
-                out.push(Output::ToServer(frame.into_bytes()));
+                out.push(Output::ToServer(bytes));
                 self.owed.push_back(Item::Query { ruling, number });
             }
-            Waiting::Parse { frame, name } => {
-                out.push(Output::ToServer(frame.into_bytes()));
+            Waiting::Parse { bytes, name } => {
+                out.push(Output::ToServer(bytes));
                 self.owed.push_back(Item::Parse { name, statement: Arc::new(Statement { ruling, number }) });
             }
-            Waiting::Bind { frame, portal, statement } => {
+            Waiting::Bind { bytes, portal, statement } => {
                 let number = statement.map_or(number, |statement| statement.number);
-                out.push(Output::ToServer(frame.into_bytes()));
+                out.push(Output::ToServer(bytes));
                 let portal = Arc::new(Portal { name: portal, ruling, number, plan: OnceLock::new() });
                 self.owed.push_back(Item::Bind { portal: Arc::clone(&portal) });
                 self.describe_veiled(&portal, out);
@@ -191,10 +191,11 @@ impl<R: Ruling, P> Flow<R, P> {
             return;
         }
         let parse = match &waiting {
-            Waiting::Query(frame) if unread => {
-                wire::Query::read(frame).ok().map(|query| (wire::parse(b"", &query.text), Bytes::new()))
+            Waiting::Query(bytes) if unread => {
+                let query = Frame::new(bytes.clone()).and_then(|frame| wire::Query::read(&frame));
+                query.ok().map(|query| (wire::parse(b"", &query.text), Bytes::new()))
             }
-            Waiting::Parse { frame, name } if unread => Some((frame.bytes().clone(), name.clone())),
+            Waiting::Parse { bytes, name } if unread => Some((bytes.clone(), name.clone())),
             _ => None,
         };
         let parsed = parse.map(|(parse, name)| {
@@ -270,13 +271,13 @@ impl<R: Ruling, P> Flow<R, P> {
 
     fn ask_query(&mut self, frame: Frame) -> Result<Next<R>, Violation> {
         let query = wire::Query::read(&frame).map_err(Violation::Client)?;
-        self.asked = Some(Waiting::Query(frame));
+        self.asked = Some(Waiting::Query(frame.into_bytes()));
         Ok(Next::Ask(Asked::Query(query)))
     }
 
     fn ask_parse(&mut self, frame: Frame) -> Result<Next<R>, Violation> {
         let parse = wire::Parse::read(&frame).map_err(Violation::Client)?;
-        self.asked = Some(Waiting::Parse { frame, name: parse.name.clone() });
+        self.asked = Some(Waiting::Parse { bytes: frame.into_bytes(), name: parse.name.clone() });
         Ok(Next::Ask(Asked::Parse(parse)))
     }
 
@@ -287,7 +288,7 @@ impl<R: Ruling, P> Flow<R, P> {
             return Ok(Next::Quiet(frame));
         };
         let ruling = statement.as_ref().map(|statement| statement.ruling.clone());
-        self.asked = Some(Waiting::Bind { frame, portal: bind.portal.clone(), statement });
+        self.asked = Some(Waiting::Bind { bytes: frame.into_bytes(), portal: bind.portal.clone(), statement });
         Ok(Next::Ask(Asked::Bind(bind, ruling)))
     }
 
@@ -338,7 +339,7 @@ impl<R: Ruling, P> Flow<R, P> {
 }
 
 /// A message type that clients may send after login.
-fn known(tag: u8) -> Result<(), Violation> {
+pub(super) fn known(tag: u8) -> Result<(), Violation> {
     match tag {
         client_tag::BIND
         | client_tag::CLOSE

@@ -15,6 +15,7 @@ mod client;
 mod copy;
 mod denied;
 mod exchange;
+mod long;
 mod names;
 mod server;
 

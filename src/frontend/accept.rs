@@ -18,8 +18,6 @@ const SSL_REQUEST_AS_VERSION: u32 = (1234 << 16) | 5679;
 const PROTOCOL_MAJOR: u32 = 3 << 16;
 /// Most bytes that are read at once before the client is known.
 const READ_BYTES: usize = 2_048;
-/// Most `_pq_.` options that are answered for; nobody knows as many.
-const OPTIONS_MAX: usize = 64;
 /// No login takes longer, whatever is configured.
 const LOGIN_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// How long last words may take to be written.
@@ -30,10 +28,8 @@ pub(super) const LAST_WORDS_TIME_MAX: Duration = Duration::from_secs(2);
 pub struct Acceptor {
     /// Our certificate, `None` if there is none: encryption is then answered N.
     pub tls: Option<ServerTls>,
-    /// Whether a client may log in without TLS.
+    /// Whether a client may log in without TLS, other than by a socket file.
     pub plaintext: bool,
-    /// Newest minor version of protocol 3 that the databases behind it speak.
-    pub minor_max: u16,
     /// How long startup and login may take together.
     pub login_time_max: Duration,
 }
@@ -49,10 +45,39 @@ pub enum Opening {
         stream: Stream,
     },
     /// A session.
-    Session(Handshake),
+    Session(Request),
 }
 
-/// A client that has said what it wants, and has not proved who it is.
+/// A client that has said what it wants, and has not been told which version of the protocol is spoken.
+#[derive(Debug)]
+pub struct Request(Handshake);
+
+impl Request {
+    /// True if the client asks for a newer version than 3.0, so that it matters which one the database speaks.
+    #[must_use]
+    pub fn asks_newer(&self) -> bool {
+        self.0.startup.version > PROTOCOL_MAJOR
+    }
+
+    /// The database that the client asks for: its own name if it names none.
+    #[must_use]
+    pub fn database(&self) -> &[u8] {
+        let named = self.0.startup.parameter("database").filter(|name| !name.is_empty());
+        named.map_or_else(|| self.0.user(), |name| name)
+    }
+
+    /// Agrees on a version, `minor_max` being the newest minor one that is spoken. The answer comes first of all, before a login
+    /// could fail. Not cancel safe: the connection is lost.
+    ///
+    /// # Errors
+    /// If the client takes no answer in time.
+    pub async fn agree(self, minor_max: u16) -> Result<Handshake, Refusal> {
+        let deadline = self.0.deadline;
+        timeout_at(deadline, self.0.agree(minor_max)).await.unwrap_or(Err(Refusal::SlowStartup))
+    }
+}
+
+/// A client that has agreed on a version, and has not proved who it is.
 #[derive(Debug)]
 pub struct Handshake {
     pub(super) stream: Stream,
@@ -83,6 +108,20 @@ impl Handshake {
         &self.stream
     }
 
+    async fn agree(mut self, minor_max: u16) -> Result<Self, Refusal> {
+        let asked = self.startup.version;
+        self.startup.version = asked.min(PROTOCOL_MAJOR | u32::from(minor_max));
+        let parameters = std::mem::take(&mut self.startup.parameters);
+        let (options, parameters): (Vec<_>, Vec<_>) = parameters.into_iter().partition(|(name, _)| name.starts_with(b"_pq_."));
+        self.startup.parameters = parameters;
+        if self.startup.version != asked || !options.is_empty() {
+            let names: Vec<Bytes> = options.into_iter().map(|(name, _)| name).collect();
+            let answer = wire::negotiate_protocol_version(self.startup.version, &names);
+            self.stream.write_all(&answer).await.map_err(io)?;
+        }
+        Ok(self)
+    }
+
     /// Ends the connection with a FATAL error of the caller's.
     pub async fn refuse(self, sqlstate: &str, message: &str) {
         last_words(self.stream, &super::fatal(sqlstate, message.as_bytes())).await;
@@ -93,27 +132,34 @@ impl Handshake {
 ///
 /// # Errors
 /// Any refusal that does not belong to the login. The client has heard of it, and the connection is closed.
-pub async fn accept(tcp: TcpStream, acceptor: &Acceptor) -> Result<Opening, Refusal> {
+pub async fn accept(stream: Stream, acceptor: &Acceptor) -> Result<Opening, Refusal> {
     let deadline = Instant::now() + acceptor.login_time_max.min(LOGIN_TIME_MAX);
-    timeout_at(deadline, opening(tcp, acceptor, deadline)).await.unwrap_or(Err(Refusal::SlowStartup))
+    timeout_at(deadline, opening(stream, acceptor, deadline)).await.unwrap_or(Err(Refusal::SlowStartup))
 }
 
-async fn opening(tcp: TcpStream, acceptor: &Acceptor, deadline: Instant) -> Result<Opening, Refusal> {
-    tcp.set_nodelay(true).map_err(io)?;
-    let mut first = [0];
-    if tcp.peek(&mut first).await.map_err(io)? == 0 {
-        return Err(Refusal::Gone);
-    }
-    let door = if first == [TLS_RECORD_HANDSHAKE] { direct(tcp, acceptor).await? } else { Door::new(Stream::Clear(tcp)) };
+async fn opening(stream: Stream, acceptor: &Acceptor, deadline: Instant) -> Result<Opening, Refusal> {
+    stream.prepare().map_err(io)?;
+    let door = match stream {
+        Stream::Clear(tcp) if begins_with_tls(&tcp).await? => direct(tcp, acceptor).await?,
+        stream => Door::new(stream),
+    };
     let (door, packet) = knock(door, acceptor).await?;
     match packet {
         StartupPacket::Cancel(key) => Ok(Opening::Cancel { key, stream: door.stream }),
-        StartupPacket::Startup(startup) => door.handshake(startup, acceptor, deadline).await.map(Opening::Session),
+        StartupPacket::Startup(startup) => Ok(Opening::Session(Request(door.handshake(startup, acceptor, deadline)))),
         StartupPacket::OtherVersion(version) => Err(door.refuse(Refusal::Version(version)).await),
         // The second request of a kind: a server takes its code for a version.
         StartupPacket::SslRequest => Err(door.refuse(Refusal::Version(SSL_REQUEST_AS_VERSION)).await),
         StartupPacket::GssEncRequest => Err(door.refuse(Refusal::Version(SSL_REQUEST_AS_VERSION + 1)).await),
     }
+}
+
+async fn begins_with_tls(tcp: &TcpStream) -> Result<bool, Refusal> {
+    let mut first = [0];
+    if tcp.peek(&mut first).await.map_err(io)? == 0 {
+        return Err(Refusal::Gone);
+    }
+    Ok(first == [TLS_RECORD_HANDSHAKE])
 }
 
 /// Direct TLS: no request for it in front.
@@ -192,23 +238,14 @@ impl Door {
         Ok(StartupPacket::read(&bytes.slice(4..))?)
     }
 
-    /// Agrees on a version. The answer comes first of all, before a login could fail, and before any database is asked: so it
-    /// promises no more than what every database behind this door speaks.
-    async fn handshake(mut self, startup: Startup, acceptor: &Acceptor, deadline: Instant) -> Result<Handshake, Refusal> {
-        let version = startup.version.min(PROTOCOL_MAJOR | u32::from(acceptor.minor_max));
-        let (options, parameters): (Vec<_>, Vec<_>) =
-            startup.parameters.into_iter().partition(|(name, _)| name.starts_with(b"_pq_."));
-        if version != startup.version || !options.is_empty() {
-            let names: Vec<Bytes> = options.into_iter().map(|(name, _)| name).take(OPTIONS_MAX).collect();
-            self.stream.write_all(&wire::negotiate_protocol_version(version, &names)).await.map_err(io)?;
-        }
+    fn handshake(self, startup: Startup, acceptor: &Acceptor, deadline: Instant) -> Handshake {
         let channel = match (&self.stream, &acceptor.tls) {
             (Stream::Tls(_), Some(tls)) => tls.channel.clone(),
             (Stream::Tls(_), None) => Channel::Tls,
-            (Stream::Clear(_), _) => Channel::Clear,
+            (Stream::Clear(_) | Stream::Unix(_), _) => Channel::Clear,
         };
-        let startup = Startup { version, parameters };
-        Ok(Handshake { stream: self.stream, buffer: self.buffer, startup, channel, plaintext: acceptor.plaintext, deadline })
+        let plaintext = acceptor.plaintext || matches!(self.stream, Stream::Unix(_));
+        Handshake { stream: self.stream, buffer: self.buffer, startup, channel, plaintext, deadline }
     }
 
     async fn refuse(self, refusal: Refusal) -> Refusal {

@@ -163,7 +163,7 @@ impl Doors {
         let server_name = stream.server_name().unwrap_or_default();
         let caller = Caller { user, database, server_name, options: text("options") };
         let (offer, issuer) = self.offers.choose(&caller);
-        let private = stream.is_tls() || (self.clear_on_loopback && stream.peer().is_ok_and(|peer| peer.ip().is_loopback()));
+        let private = stream.is_private() || (self.clear_on_loopback && stream.is_local());
         let registered = self.roster.find(user.as_bytes()).is_some();
         let offer = match offer {
             Offer::Auto if self.tokens.is_some() && private && !registered => Offer::Password,

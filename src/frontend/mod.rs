@@ -15,7 +15,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{Acceptor, Handshake, Opening, accept};
+pub use accept::{Acceptor, Handshake, Opening, Request, accept};
 pub use login::{Doors, Identified, LoginRefused, Session, Tokens, login};
 pub use refusal::{Refusal, fatal};
 pub use stream::Stream;

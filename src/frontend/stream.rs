@@ -1,12 +1,22 @@
-//! The client's byte stream, in clear or inside TLS.
+//! The client's byte stream: TCP in clear or inside TLS, or a socket file.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
+
+/// After this long without a word a client is asked whether it is still there.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// How often it is asked again.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+/// After how many questions without an answer it is gone.
+const KEEPALIVE_ASKED_MAX: u32 = 6;
 
 /// A client's connection. Once TLS has begun there is no way past it.
 pub enum Stream {
@@ -14,6 +24,8 @@ pub enum Stream {
     Clear(TcpStream),
     /// Inside TLS.
     Tls(Box<TlsStream<TcpStream>>),
+    /// By a socket file.
+    Unix(UnixStream),
 }
 
 impl Stream {
@@ -27,26 +39,52 @@ impl Stream {
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
         match self {
-            Self::Clear(_) => None,
+            Self::Clear(_) | Self::Unix(_) => None,
             Self::Tls(tls) => tls.get_ref().1.server_name(),
         }
     }
 
-    /// The client's address.
-    ///
-    /// # Errors
-    /// Those of the system, if the client is gone.
-    pub fn peer(&self) -> io::Result<std::net::SocketAddr> {
+    /// Whether nobody on the way can read it: encrypted, or by a socket file.
+    pub(super) fn is_private(&self) -> bool {
+        !matches!(self, Self::Clear(_))
+    }
+
+    /// Whether the client is on this machine.
+    pub(super) fn is_local(&self) -> bool {
         match self {
+            Self::Clear(tcp) => tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()),
+            Self::Tls(tls) => tls.get_ref().0.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()),
+            Self::Unix(_) => true,
+        }
+    }
+
+    /// The client's address, or which user of this machine it is; empty if it is gone.
+    #[must_use]
+    pub fn peer(&self) -> String {
+        let address = match self {
             Self::Clear(tcp) => tcp.peer_addr(),
             Self::Tls(tls) => tls.get_ref().0.peer_addr(),
-        }
+            Self::Unix(unix) => return unix.peer_cred().map(|user| format!("local user {}", user.uid())).unwrap_or_default(),
+        };
+        address.map(|address| address.to_string()).unwrap_or_default()
+    }
+
+    /// Small messages leave at once, and a client that is gone without a word is found out.
+    pub(super) fn prepare(&self) -> io::Result<()> {
+        let Self::Clear(tcp) = self else { return Ok(()) };
+        tcp.set_nodelay(true)?;
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
+        SockRef::from(tcp).set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_ASKED_MAX))
     }
 }
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.is_tls() { "Stream(tls)" } else { "Stream(clear)" })
+        f.write_str(match self {
+            Self::Clear(_) => "Stream(clear)",
+            Self::Tls(_) => "Stream(tls)",
+            Self::Unix(_) => "Stream(unix)",
+        })
     }
 }
 
@@ -55,6 +93,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Clear(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            Self::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
         }
     }
 }
@@ -64,6 +103,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Clear(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+            Self::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
         }
     }
 
@@ -71,6 +111,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Clear(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
             Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, slices),
+            Self::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, slices),
         }
     }
 
@@ -78,6 +119,7 @@ impl AsyncWrite for Stream {
         match self {
             Self::Clear(tcp) => tcp.is_write_vectored(),
             Self::Tls(tls) => tls.is_write_vectored(),
+            Self::Unix(unix) => unix.is_write_vectored(),
         }
     }
 
@@ -85,6 +127,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Clear(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_flush(cx),
         }
     }
 
@@ -92,6 +135,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Clear(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
         }
     }
 }

@@ -53,27 +53,24 @@ fn certificate() -> (CertificateDer<'static>, ServerTls) {
 
 /// Serves one connection.
 async fn stand(with_tls: bool, change: impl FnOnce(&mut Acceptor)) -> Stand {
-    let (certificate, tls) = certificate();
-    let mut acceptor =
-        Acceptor { tls: with_tls.then_some(tls), plaintext: true, minor_max: 0, login_time_max: Duration::from_secs(20) };
-    change(&mut acceptor);
-    stand_of(
-        certificate,
-        acceptor,
-        Doors { roster: Arc::new(roster()), tokens: None, offers: Offers::default(), clear_on_loopback: false },
-    )
-    .await
+    stand_of(0, with_tls, change).await
 }
 
-/// Serves one connection by these doors.
-async fn stand_of(certificate: CertificateDer<'static>, acceptor: Acceptor, doors: Doors) -> Stand {
+/// The same where the databases speak this minor version.
+async fn stand_of(minor_max: u16, with_tls: bool, change: impl FnOnce(&mut Acceptor)) -> Stand {
+    let (certificate, tls) = certificate();
+    let mut acceptor = Acceptor { tls: with_tls.then_some(tls), plaintext: true, login_time_max: Duration::from_secs(20) };
+    change(&mut acceptor);
+    let (roster, offers) = (Arc::new(roster()), Offers::default());
+    let doors = Doors { roster, tokens: None, offers, clear_on_loopback: false };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let served = tokio::spawn(async move {
         let (tcp, _) = listener.accept().await.unwrap();
-        match accept(tcp, &acceptor).await.map_err(Err)? {
+        match accept(Stream::Clear(tcp), &acceptor).await.map_err(Err)? {
             Opening::Cancel { key, .. } => Err(Ok(key)),
-            Opening::Session(handshake) => {
+            Opening::Session(request) => {
+                let handshake = request.agree(minor_max).await.map_err(Err)?;
                 Ok(login(handshake, &doors, "2026-06-01T00:00:00Z".parse::<Timestamp>().unwrap(), DICE).await)
             }
         }
@@ -285,7 +282,7 @@ async fn versions_and_options_are_negotiated_down() {
         (VERSION_3_0, &options[..1], 2, None, VERSION_3_0),
     ];
     for (version, parameters, minor_max, answer, agreed) in cases {
-        let stand = stand(false, |acceptor| acceptor.minor_max = minor_max).await;
+        let stand = stand_of(minor_max, false, |_| {}).await;
         let mut tcp = stand.dial().await;
         tcp.write_all(&startup_message(version, parameters).unwrap()).await.unwrap();
         if let Some((version, count)) = answer {

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 
 use super::fields::{Fields, Written, list, opened};
+use super::seal::packed;
 use super::{ColumnSeen, Event, LedgerError, Parameter};
 
 /// True if the event has a part to seal, so that it needs a session's key.
 #[must_use]
 pub fn seals(event: &Event) -> bool {
     match event {
-        Event::Statement(_) | Event::Execution(_) => true,
+        Event::Statement(_) | Event::Execution(_) | Event::Passed(_) => true,
         Event::Reply(event) => !(event.columns.is_empty() && event.frames.is_empty()),
         Event::HoldAnswered(event) => !event.reason.is_empty(),
         Event::SessionOpened(_)
@@ -22,12 +23,42 @@ pub fn seals(event: &Event) -> bool {
     }
 }
 
-/// The sealed part's bytes, or `None` if the event has none or all of it is empty.
-pub(super) fn write(event: &Event) -> Option<Vec<u8>> {
+/// The part of an event that is to be sealed, packed: made ahead of the entry, since it does not depend on where that will stand.
+#[derive(Debug, Clone)]
+pub struct Body(pub(super) Option<Vec<u8>>);
+
+impl Body {
+    /// The body of an event; none if it has none or all of it is empty.
+    ///
+    /// # Errors
+    /// `Oversize`.
+    pub fn of(event: &Event) -> Result<Self, LedgerError> {
+        write(event).map(packed).transpose().map(Self)
+    }
+
+    /// How many bytes will be sealed.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// About how many bytes the body will have.
+fn bytes_about(event: &Event) -> usize {
+    const REST: usize = 256;
+    REST + match event {
+        Event::Statement(event) => event.text.len(),
+        Event::Reply(event) => 64 * event.columns.len() + event.frames.iter().map(|frame| frame.len() + 8).sum::<usize>(),
+        _ => 0,
+    }
+}
+
+/// The sealed part's bytes behind one that is free, or `None`.
+fn write(event: &Event) -> Option<Vec<u8>> {
     if !seals(event) {
         return None;
     }
-    let mut out = Written::new();
+    let mut out = Written::behind(&[0], bytes_about(event));
     match event {
         Event::Statement(event) => {
             out.array(3);
@@ -63,6 +94,10 @@ pub(super) fn write(event: &Event) -> Option<Vec<u8>> {
             for frame in &event.frames {
                 out.bytes(frame);
             }
+        }
+        Event::Passed(event) => {
+            out.array(1);
+            out.bytes(&event.bytes);
         }
         Event::HoldAnswered(event) => {
             out.array(1);
@@ -113,6 +148,10 @@ pub(super) fn read(event: &mut Event, body: &[u8]) -> Result<(), LedgerError> {
                 })
             })?;
             event.frames = list(&mut fields, |fields| fields.bytes().map(|frame| body.slice_ref(frame)))?;
+        }
+        Event::Passed(event) => {
+            fields.array(1)?;
+            event.bytes = body.slice_ref(fields.bytes()?);
         }
         Event::HoldAnswered(event) => {
             fields.array(1)?;

@@ -1,10 +1,13 @@
 //! An entry: its bytes, and back.
 
 use super::fields::{Fields, Written, opened};
-use super::{DataKey, Event, Hash, LedgerError, SessionId, body, header};
+use super::{Body, DataKey, Event, Hash, LedgerError, SessionId, body, header};
 
 /// The version of the format that is written.
 pub const FORMAT_VERSION: u64 = 1;
+
+/// Most bytes of the CBOR heads of the entry, its header and its sealed part.
+const ENTRY_HEADS_BYTES: usize = 16;
 
 /// Where and when an entry stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,22 @@ pub enum Content {
 /// # Errors
 /// `Oversize` for a body over the bound, `Key` if a sealed part has no key.
 pub fn encode(place: &Place, event: &Event, key: Option<&DataKey>) -> Result<Vec<u8>, LedgerError> {
+    encode_with(place, event, Body::of(event)?, key)
+}
+
+/// As `encode`, with the body that was made of the event before.
+///
+/// # Errors
+/// `Key` if a sealed part has no key.
+pub fn encode_with(place: &Place, event: &Event, body: Body, key: Option<&DataKey>) -> Result<Vec<u8>, LedgerError> {
+    let header = header(place, event, key);
+    let Some(mut body) = body.0 else { return Ok(join(&header, None)) };
+    let key = key.ok_or(LedgerError::Key("a sealed part without a key"))?;
+    let tag = key.seal(place.index, &header, &mut body)?;
+    Ok(join(&header, Some((&body, &tag))))
+}
+
+fn header(place: &Place, event: &Event, key: Option<&DataKey>) -> Vec<u8> {
     let mut out = Written::new();
     out.array(8);
     out.number(FORMAT_VERSION);
@@ -50,20 +69,19 @@ pub fn encode(place: &Place, event: &Event, key: Option<&DataKey>) -> Result<Vec
         (Event::SessionOpened(_), Some(key)) => out.bytes(&key.commitment().0),
         _ => out.null(),
     }
-    let header = out.done();
-    let sealed = match (body::write(event), key) {
-        (None, _) => None,
-        (Some(body), Some(key)) => Some(key.seal(place.index, &header, &body)?),
-        (Some(_), None) => return Err(LedgerError::Key("a sealed part without a key")),
-    };
-    let mut entry = Written::new();
+    out.done()
+}
+
+fn join(header: &[u8], sealed: Option<(&[u8], &[u8])>) -> Vec<u8> {
+    let bytes = header.len() + sealed.map_or(0, |(body, tag)| body.len() + tag.len());
+    let mut entry = Written::behind(&[], bytes + ENTRY_HEADS_BYTES);
     entry.array(2);
-    entry.bytes(&header);
-    match &sealed {
-        Some(sealed) => entry.bytes(sealed),
+    entry.bytes(header);
+    match sealed {
+        Some((body, tag)) => entry.bytes_of(body, tag),
         None => entry.null(),
     }
-    Ok(entry.done())
+    entry.done()
 }
 
 /// An entry as it is stored: header read, body still sealed.

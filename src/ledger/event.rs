@@ -35,6 +35,8 @@ pub enum Event {
     LoggedIn(LoggedIn),
     /// Access was withdrawn, or given back.
     Revoked(Revoked),
+    /// A part of a message that went to the database unread.
+    Passed(PassedEvent),
     /// A configuration was loaded: SHA-256 of the file and of each policy, by name.
     ConfigurationLoaded(Vec<(String, [u8; 32])>),
 }
@@ -150,6 +152,19 @@ pub struct ReplyEvent {
     pub sqlstate: String,
     /// From forwarding to the end, in microseconds; in the last part.
     pub duration_us: u64,
+}
+
+/// A part of a message that is too long to be analysed, and that the policy let go to the database unread.
+#[derive(Debug, Clone)]
+pub struct PassedEvent {
+    /// The statement: its text is in the message, or its parameters are.
+    pub number: u64,
+    /// Where in the message this part begins, from 0.
+    pub at: u64,
+    /// True if this is its end.
+    pub last: bool,
+    /// The bytes of the message, from its type byte on. Sealed.
+    pub bytes: Bytes,
 }
 
 /// A statement waits for a person.

@@ -13,6 +13,13 @@ impl Written {
         Self(Encoder::new(Vec::with_capacity(256)))
     }
 
+    /// Goes on behind these bytes, with room for about so many.
+    pub(super) fn behind(first: &[u8], bytes: usize) -> Self {
+        let mut out = Vec::with_capacity(first.len() + bytes);
+        out.extend_from_slice(first);
+        Self(Encoder::new(out))
+    }
+
     pub(super) fn array(&mut self, length: usize) {
         let _ = self.0.array(u64::try_from(length).unwrap_or(u64::MAX));
     }
@@ -31,6 +38,14 @@ impl Written {
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let _ = self.0.bytes(bytes);
+    }
+
+    /// Bytes in two pieces.
+    pub(super) fn bytes_of(&mut self, first: &[u8], second: &[u8]) {
+        let _ = self.0.bytes_len(u64::try_from(first.len() + second.len()).unwrap_or(u64::MAX));
+        let out = self.0.writer_mut();
+        out.extend_from_slice(first);
+        out.extend_from_slice(second);
     }
 
     pub(super) fn text(&mut self, text: &str) {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::fields::{Fields, Written, list};
 use super::{
-    Answer, Event, ExecutionEvent, HoldAnswered, HoldOpened, LedgerError, LoggedIn, LoginRefused, ReplyEvent, Revoked,
-    SessionClosed, SessionOpened, StatementEvent,
+    Answer, Event, ExecutionEvent, HoldAnswered, HoldOpened, LedgerError, LoggedIn, LoginRefused, PassedEvent, ReplyEvent,
+    Revoked, SessionClosed, SessionOpened, StatementEvent,
 };
 
 /// The number that stands for the kind of an event.
@@ -22,6 +22,7 @@ pub(super) fn kind(event: &Event) -> u64 {
         Event::ConfigurationLoaded(_) => 9,
         Event::LoggedIn(_) => 10,
         Event::Revoked(_) => 11,
+        Event::Passed(_) => 20,
     }
 }
 
@@ -49,6 +50,12 @@ pub(super) fn write(out: &mut Written, event: &Event) {
             out.text(&event.tag);
             out.text(&event.sqlstate);
             out.number(event.duration_us);
+        }
+        Event::Passed(event) => {
+            out.array(3);
+            out.number(event.number);
+            out.number(event.at);
+            out.truth(event.last);
         }
         Event::HoldOpened(event) => {
             out.array(5);
@@ -170,6 +177,11 @@ pub(super) fn read(fields: &mut Fields<'_>, kind: u64) -> Result<Event, LedgerEr
             fields.array(4)?;
             let (what, name, lifted, by) = (fields.text()?, fields.text()?, fields.truth()?, fields.text()?);
             Ok(Event::Revoked(Revoked { what, name, lifted, by }))
+        }
+        20 => {
+            fields.array(3)?;
+            let (number, at, last) = (fields.number()?, fields.number()?, fields.truth()?);
+            Ok(Event::Passed(PassedEvent { number, at, last, bytes: Bytes::new() }))
         }
         _ => Err(LedgerError::Malformed("a kind that is not known")),
     }

@@ -13,17 +13,19 @@ mod proof;
 mod seal;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod tree;
 
-pub use body::seals;
+pub use body::{Body, seals};
 pub use checkpoint::{Checkpoint, Signer, Verifier};
-pub use entry::{Content, Entry, FORMAT_VERSION, Place, Stored, encode};
+pub use entry::{Content, Entry, FORMAT_VERSION, Place, Stored, encode, encode_with};
 pub use event::{
-    Answer, ColumnSeen, Event, ExecutionEvent, HoldAnswered, HoldOpened, LoggedIn, LoginRefused, Parameter, ReplyEvent, Revoked,
-    SessionClosed, SessionId, SessionOpened, StatementEvent,
+    Answer, ColumnSeen, Event, ExecutionEvent, HoldAnswered, HoldOpened, LoggedIn, LoginRefused, Parameter, PassedEvent,
+    ReplyEvent, Revoked, SessionClosed, SessionId, SessionOpened, StatementEvent,
 };
 pub use proof::{Hashes, check_consistency, check_inclusion, prove_consistency, prove_inclusion};
 pub use seal::{DataKey, MasterKey, WRAPPED_KEY_BYTES};
+pub use tile::{TILE_HASHES, TileAt, Tiles, tile_bytes, tile_hashes, tiled};
 pub use tree::{HASH_BYTES, Hash, Tree, leaf, node};
 
 /// Most bytes a body may have before it is compressed and sealed.

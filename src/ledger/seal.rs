@@ -9,7 +9,7 @@ use crate::secret::Secret;
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
-const TAG_BYTES: usize = 16;
+pub(super) const TAG_BYTES: usize = 16;
 /// Bytes of a data key as it is stored: nonce, sealed key, tag.
 pub const WRAPPED_KEY_BYTES: usize = NONCE_BYTES + KEY_BYTES + TAG_BYTES;
 
@@ -17,8 +17,10 @@ pub const WRAPPED_KEY_BYTES: usize = NONCE_BYTES + KEY_BYTES + TAG_BYTES;
 const PLAIN: u8 = 0;
 /// First byte of what is sealed: the body's length (4 bytes, little end first) and an LZ4 block.
 const LZ4: u8 = 1;
-/// Shorter bodies are not worth compressing.
-const COMPRESS_BYTES_MIN: usize = 128;
+/// What stands in front of an LZ4 block: that byte and the length.
+const LZ4_HEAD_BYTES: usize = 5;
+/// Shorter bodies are not worth compressing: the compressor's own table costs more than it saves.
+const COMPRESS_BYTES_MIN: usize = 2048;
 
 fn cipher(key: &Secret) -> Result<LessSafeKey, LedgerError> {
     UnboundKey::new(&AES_256_GCM, key.reveal()).map(LessSafeKey::new).map_err(|_| LedgerError::Key("not 32 bytes"))
@@ -107,19 +109,17 @@ impl DataKey {
         self.commitment
     }
 
-    /// Seals a body for the entry with this index and these header bytes. The index is the nonce: it comes once in a log.
+    /// Seals packed bytes for the entry with this index and these header bytes. The index is the nonce: it comes once in a log.
+    /// Gives the tag that stands behind them.
     ///
     /// # Errors
     /// `Oversize`.
-    pub(super) fn seal(&self, index: u64, header: &[u8], body: &[u8]) -> Result<Vec<u8>, LedgerError> {
-        if body.len() > BODY_BYTES_MAX {
-            return Err(LedgerError::Oversize(body.len()));
-        }
-        let mut sealed = packed(body);
-        self.cipher
-            .seal_in_place_append_tag(nonce(index), Aad::from(header), &mut sealed)
-            .map_err(|_| LedgerError::Oversize(body.len()))?;
-        Ok(sealed)
+    pub(super) fn seal(&self, index: u64, header: &[u8], packed: &mut [u8]) -> Result<[u8; TAG_BYTES], LedgerError> {
+        let tag = self
+            .cipher
+            .seal_in_place_separate_tag(nonce(index), Aad::from(header), packed)
+            .map_err(|_| LedgerError::Oversize(packed.len()))?;
+        tag.as_ref().try_into().map_err(|_| LedgerError::Key("a tag of another length"))
     }
 
     /// Opens what `seal` gave.
@@ -147,23 +147,34 @@ fn nonce(index: u64) -> Nonce {
     Nonce::assume_unique_for_key(bytes)
 }
 
-fn packed(body: &[u8]) -> Vec<u8> {
-    if body.len() >= COMPRESS_BYTES_MIN {
-        let block = lz4_flex::block::compress(body);
-        if let Ok(length) = u32::try_from(body.len())
-            && block.len() + 5 < body.len() - body.len() / 16
-        {
-            let mut out = Vec::with_capacity(block.len() + 5 + TAG_BYTES);
-            out.push(LZ4);
-            out.extend_from_slice(&length.to_le_bytes());
-            out.extend_from_slice(&block);
-            return out;
+/// Packs a body for sealing. `body` stands behind one byte that is free.
+///
+/// # Errors
+/// `Oversize`.
+pub(super) fn packed(mut body: Vec<u8>) -> Result<Vec<u8>, LedgerError> {
+    let length = body.len().saturating_sub(1);
+    if length > BODY_BYTES_MAX {
+        return Err(LedgerError::Oversize(length));
+    }
+    if length >= COMPRESS_BYTES_MIN
+        && let Some(plain) = body.get(1..)
+        && let Ok(stored) = u32::try_from(length)
+    {
+        let mut out = vec![LZ4; LZ4_HEAD_BYTES + lz4_flex::block::get_maximum_output_size(length)];
+        if let Some((head, block)) = out.split_first_chunk_mut::<LZ4_HEAD_BYTES>() {
+            head[1..].copy_from_slice(&stored.to_le_bytes());
+            if let Ok(bytes) = lz4_flex::block::compress_into(plain, block)
+                && bytes + LZ4_HEAD_BYTES < length - length / 16
+            {
+                out.truncate(LZ4_HEAD_BYTES + bytes);
+                return Ok(out);
+            }
         }
     }
-    let mut out = Vec::with_capacity(body.len() + 1 + TAG_BYTES);
-    out.push(PLAIN);
-    out.extend_from_slice(body);
-    out
+    if let Some(first) = body.first_mut() {
+        *first = PLAIN;
+    }
+    Ok(body)
 }
 
 fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, LedgerError> {

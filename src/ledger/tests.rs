@@ -219,20 +219,26 @@ fn keys_are_wrapped_for_their_session() {
 }
 
 #[derive(Default)]
-struct Memory(BTreeMap<(u8, u64), Hash>);
+struct Memory {
+    full: BTreeMap<TileAt, Vec<Hash>>,
+    tiles: Tiles,
+}
 
 impl Memory {
     fn append(&mut self, tree: &mut Tree, hash: Hash) {
-        let index = tree.size();
-        for (level, hash) in (0u8..).zip(tree.append(hash)) {
-            self.0.insert((level, index >> level), hash);
-        }
+        tree.append(hash);
+        self.tiles.append(hash, |at, row| assert!(self.full.insert(at, row).is_none()));
+    }
+
+    fn row(&self, at: TileAt) -> Option<Vec<Hash>> {
+        let begun = || self.tiles.begun().find(|(begun, _)| *begun == at).map(|(_, row)| row.to_vec());
+        self.full.get(&at).cloned().or_else(begun)
     }
 }
 
 impl Hashes for Memory {
     fn hash(&self, level: u8, number: u64) -> Result<Hash, LedgerError> {
-        self.0.get(&(level, number)).copied().ok_or(LedgerError::Missing { level, number })
+        tiled(level, number, |at| self.row(at))
     }
 }
 
@@ -271,6 +277,32 @@ fn the_tree_is_that_of_the_rfc() {
         assert_eq!(tree.root(), plain_root(&leaves));
         assert_eq!(Tree::resume(tree.size(), &memory).unwrap().root(), tree.root());
     }
+}
+
+#[test]
+fn a_tree_is_taken_up_from_its_tiles() {
+    let (mut tree, mut memory, mut leaves) = (Tree::default(), Memory::default(), Vec::new());
+    let sizes = [1, 255, 256, 257, 511, 512, 65_535, 65_536, 65_537, 65_536 + 256, 66_049, 70_000];
+    for number in 0..70_000u32 {
+        let hash = leaf(&number.to_be_bytes());
+        leaves.push(hash);
+        memory.append(&mut tree, hash);
+        if !sizes.contains(&leaves.len()) {
+            continue;
+        }
+        assert_eq!(tree.root(), plain_root(&leaves));
+        assert_eq!(Tree::resume(tree.size(), &memory).unwrap().root(), tree.root());
+        let resumed = Tiles::resume(tree.size(), |at| memory.row(at)).unwrap();
+        assert!(resumed.begun().eq(memory.tiles.begun()), "{}", tree.size());
+        assert!(resumed.begun().all(|(_, row)| row.len() < TILE_HASHES));
+        assert!(memory.hash(0, tree.size()).is_err());
+        for (_, row) in resumed.begun() {
+            assert_eq!(tile_hashes(&tile_bytes(row)).unwrap(), row);
+        }
+    }
+    assert_eq!(memory.full.len(), 273 + 1, "tiles of 256 leaves, and one over the first 256 of them");
+    assert!(Tiles::resume(70_001, |at| memory.row(at)).is_err(), "one leaf is missing");
+    assert_eq!(tile_hashes(&[0; 33]), None);
 }
 
 #[test]

@@ -54,6 +54,18 @@ pub fn node(left: &Hash, right: &Hash) -> Hash {
     sha256(&[&[1], &left.0, &right.0])
 }
 
+/// The root of the complete subtree over these hashes: their number is a power of two.
+pub(super) fn perfect(hashes: &[Hash]) -> Hash {
+    match hashes {
+        [one] => *one,
+        [] => sha256(&[]),
+        more => {
+            let (left, right) = more.split_at(more.len() / 2);
+            node(&perfect(left), &perfect(right))
+        }
+    }
+}
+
 /// The right edge of a tree: what is needed to append and to tell the root, 64 hashes at most.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
@@ -83,21 +95,18 @@ impl Tree {
         self.size
     }
 
-    /// Appends a leaf and gives the hashes of the subtrees it completes, the leaf's own first. On average two hashes.
-    pub fn append(&mut self, leaf: Hash) -> Vec<Hash> {
-        let mut completed = vec![leaf];
+    /// Appends a leaf.
+    pub fn append(&mut self, leaf: Hash) {
         let mut top = leaf;
         let mut rest = self.size;
         while rest & 1 == 1
             && let Some(left) = self.edge.pop()
         {
             top = node(&left, &top);
-            completed.push(top);
             rest >>= 1;
         }
         self.edge.push(top);
         self.size += 1;
-        completed
     }
 
     /// The root; of an empty tree SHA-256 of nothing.

@@ -167,10 +167,16 @@ impl Archive {
         session: SessionId,
         key: Option<&'a DataKey>,
     ) -> Result<impl Iterator<Item = Result<Entry, StoreError>> + 'a, StoreError> {
-        let rows = self.store.scan(&BY_SESSION, &session.0, false)?;
-        Ok(rows
-            .take_while(move |row| row.as_ref().map_or(true, |((owner, _), _)| *owner == session))
-            .map(move |row| self.entry(row?.1, key)))
+        let runs = self.store.scan(&BY_SESSION, &session.0, false)?;
+        let runs = runs.take_while(move |row| row.as_ref().map_or(true, |((owner, _), _)| *owner == session));
+        let indexed = runs.flat_map(|row| match row {
+            Ok((_, run)) => run.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        // What was written last is not indexed yet.
+        let last = self.store.scan(&ENTRIES, &self.store.marked()?.bytes(), false)?;
+        let last = last.filter_map(move |row| belongs(row, session).transpose());
+        Ok(indexed.chain(last).map(move |index| self.entry(index?, key)))
     }
 
     fn entry(&self, index: u64, key: Option<&DataKey>) -> Result<Entry, StoreError> {
@@ -178,4 +184,11 @@ impl Archive {
         let bytes = self.store.get(&ENTRIES, &index)?.ok_or_else(missing)?;
         Ok(Stored::read(&bytes)?.open(key)?)
     }
+}
+
+/// The index of an entry, if it is of the session.
+fn belongs(row: Result<(u64, Vec<u8>), StoreError>, session: SessionId) -> Result<Option<u64>, StoreError> {
+    let (index, bytes) = row?;
+    let owner = Stored::read(&bytes)?.place.session;
+    Ok(owner.is_some_and(|(owner, _)| owner == session).then_some(index))
 }

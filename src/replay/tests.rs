@@ -7,7 +7,9 @@ use tempfile::TempDir;
 
 use super::value::text;
 use super::{Archive, Evidence, Filter, Found, Reader, Report, Seen, shown, verify};
-use crate::ledger::{ColumnSeen, Content, Event, ReplyEvent, SessionClosed, SessionId, Signer, Tree, Verifier, leaf};
+use crate::ledger::{
+    ColumnSeen, Content, Event, ReplyEvent, SessionClosed, SessionId, Signer, Tiles, Tree, Verifier, leaf, tile_bytes,
+};
 use crate::secret::Secret;
 use crate::store::columns::{BY_SESSION, BY_TIME, CHECKPOINTS, ENTRIES, HASHES, KEYS, META, SESSIONS};
 use crate::store::tests::{opened, settings, statement};
@@ -194,12 +196,14 @@ fn a_changed_entry_is_named() {
 
 /// What an insider does who knows the format: all hashes made anew.
 fn rehash(store: &Store, batch: &mut WriteBatch, entries: &[(u64, Vec<u8>)]) -> Tree {
-    let mut tree = Tree::default();
+    let (mut tree, mut tiles) = (Tree::default(), Tiles::default());
+    let put = |batch: &mut WriteBatch, at, row: &[_]| store.put(batch, &HASHES, &at, &tile_bytes(row)).unwrap();
     for (index, bytes) in entries {
-        let hashes: Vec<u8> = tree.append(leaf(bytes)).iter().flat_map(|hash| hash.0).collect();
+        tree.append(leaf(bytes));
+        tiles.append(leaf(bytes), |at, row| put(batch, at, &row));
         store.put(batch, &ENTRIES, index, bytes).unwrap();
-        store.put(batch, &HASHES, index, &hashes).unwrap();
     }
+    tiles.begun().for_each(|(at, row)| put(batch, at, row));
     tree
 }
 
@@ -242,7 +246,6 @@ fn truncate(settings: &Settings, size: u64) {
         let keep: Vec<(u64, Vec<u8>)> = all_entries(store).into_iter().filter(|(index, _)| *index < size).collect();
         for (index, _) in all_entries(store).iter().filter(|(index, _)| *index >= size) {
             store.delete(batch, &ENTRIES, index).unwrap();
-            store.delete(batch, &HASHES, index).unwrap();
         }
         rehash(store, batch, &keep);
         for row in store.scan(&CHECKPOINTS, &[], false).unwrap() {
@@ -252,9 +255,11 @@ fn truncate(settings: &Settings, size: u64) {
             }
         }
         for row in store.scan(&BY_SESSION, &[], false).unwrap() {
-            let (key, index) = row.unwrap();
-            if index >= size {
-                store.delete(batch, &BY_SESSION, &key).unwrap();
+            let (key, mut run) = row.unwrap();
+            run.retain(|index| *index < size);
+            store.delete(batch, &BY_SESSION, &key).unwrap();
+            if !run.is_empty() {
+                store.put(batch, &BY_SESSION, &key, &run).unwrap();
             }
         }
     });
@@ -280,7 +285,7 @@ type Fault = fn(&Store, &mut WriteBatch);
 
 #[test]
 fn taken_out_inserted_and_exchanged_entries_are_found() {
-    let faults: [(&str, Fault); 6] = [
+    let faults: [(&str, Fault); 11] = [
         ("entry 9 is missing", |store, batch| store.delete(batch, &ENTRIES, &9).unwrap()),
         ("entries 62 to 69 are missing", |store, batch| store.put(batch, &ENTRIES, &70, &vec![1]).unwrap()),
         ("it has been moved", |store, batch| {
@@ -296,8 +301,29 @@ fn taken_out_inserted_and_exchanged_entries_are_found() {
         ("index `by_time` does not have it", |store, batch| {
             store.delete(batch, &BY_TIME, &(NOW + 3_000_000, session_id(3))).unwrap();
         }),
-        ("column `by_session` has 63 records where the entries account for 62", |store, batch| {
-            store.put(batch, &BY_SESSION, &(session_id(7), 1), &5).unwrap();
+        ("column `by_session` has 8 records where the entries account for 7", |store, batch| {
+            store.put(batch, &BY_SESSION, &(session_id(7), 1), &vec![5]).unwrap();
+        }),
+        ("index `by_session` points elsewhere", |store, batch| {
+            let mut run = store.get(&BY_SESSION, &(session_id(2), 1)).unwrap().unwrap();
+            run[3] += 1;
+            store.put(batch, &BY_SESSION, &(session_id(2), 1), &run).unwrap();
+        }),
+        ("index `by_session` has entries behind its end", |store, batch| {
+            let mut run = store.get(&BY_SESSION, &(session_id(2), 1)).unwrap().unwrap();
+            run.push(60);
+            store.put(batch, &BY_SESSION, &(session_id(2), 1), &run).unwrap();
+        }),
+        ("index `by_session` does not have it", |store, batch| {
+            store.delete(batch, &BY_SESSION, &(session_id(2), 1)).unwrap();
+        }),
+        ("there are hashes of 61 entries", |store, batch| {
+            let mut row = store.get(&HASHES, &(0, 0)).unwrap().unwrap();
+            row.truncate(61 * 32);
+            store.put(batch, &HASHES, &(0, 0), &row).unwrap();
+        }),
+        ("column `hashes` has 2 records where the entries account for 1", |store, batch| {
+            store.put(batch, &HASHES, &(1, 0), &vec![0; 32]).unwrap();
         }),
     ];
     for (sentence, fault) in faults {

@@ -1,10 +1,14 @@
 //! One walk over all entries, with the tree, the checkpoints and the indexes in step.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
 
 use super::archive::Archive;
 use super::verify::{Claims, Report};
-use crate::ledger::{Event, HASH_BYTES, Hash, MasterKey, Place, SessionId, Stored, Tree, Verifier, WRAPPED_KEY_BYTES, leaf};
+use crate::ledger::{
+    Event, Hash, MasterKey, Place, SessionId, Stored, TILE_HASHES, TileAt, Tiles, Tree, Verifier, WRAPPED_KEY_BYTES, leaf,
+    tile_hashes,
+};
 use crate::store::columns::{
     BY_DATABASE, BY_IDENTITY, BY_SESSION, BY_TIME, CHECKPOINTS, ENTRIES, HASHES, HOLDS, KEYS, LIVE, META, SESSIONS,
 };
@@ -16,11 +20,21 @@ const PROGRESS_ENTRIES: u64 = 4096;
 /// How many records each index should have.
 #[derive(Default)]
 struct Expected {
+    hashes: u64,
     by_session: u64,
     sessions: u64,
     holds: u64,
     keys: u64,
     live: u64,
+}
+
+/// How far a session that is open has come.
+#[derive(Default)]
+struct Thread {
+    number: u64,
+    index: u64,
+    /// What is left of the run of indexes that was read last.
+    run: std::vec::IntoIter<u64>,
 }
 
 pub(super) struct Walk<'a> {
@@ -30,7 +44,13 @@ pub(super) struct Walk<'a> {
     claims: Claims,
     report: &'a mut Report,
     tree: Tree,
+    tiles: Tiles,
     index: Index,
+    /// Entries that must have their hash stored and be indexed by session.
+    marked: u64,
+    /// The tile of leaf hashes that was read last, and its number.
+    row: (u64, Vec<Hash>),
+    threads: HashMap<SessionId, Thread>,
     expected: Expected,
     /// Size of the last checkpoint that held: what is wrong came later.
     good: u64,
@@ -53,7 +73,11 @@ impl<'a> Walk<'a> {
             claims,
             report,
             tree: Tree::default(),
+            tiles: Tiles::default(),
             index: Index::default(),
+            marked: 0,
+            row: (u64::MAX, Vec::new()),
+            threads: HashMap::new(),
             expected: Expected::default(),
             good: 0,
         }
@@ -64,6 +88,7 @@ impl<'a> Walk<'a> {
             Ok(last) => last.map_or(0, |(index, _)| index + 1),
             Err(error) => return self.report.find(None, None, format!("the entries cannot be read: {error}")),
         };
+        self.mark(total);
         let notes: Notes<'a> = match self.store.scan(&CHECKPOINTS, &[], false) {
             Ok(rows) => (Box::new(rows) as Box<dyn Iterator<Item = _>>).peekable(),
             Err(error) => return self.report.find(None, None, format!("the checkpoints cannot be read: {error}")),
@@ -71,6 +96,21 @@ impl<'a> Walk<'a> {
         self.entries(total, notes, progress);
         self.counts();
         progress(total, total);
+    }
+
+    /// Hashes and index go as far as the newest checkpoint at least, and no further than the entries.
+    fn mark(&mut self, total: u64) {
+        let signed = self.store.last(&CHECKPOINTS).ok().flatten().map_or(0, |(size, _)| size);
+        match self.store.marked() {
+            Ok(marked) => self.marked = marked,
+            Err(error) => return self.report.find(None, None, format!("the tree hashes cannot be read: {error}")),
+        }
+        if self.marked < signed {
+            self.report.find(None, None, format!("there are hashes of {} entries and a checkpoint of {signed}", self.marked));
+        }
+        if self.marked > total {
+            self.report.find(None, None, format!("there are hashes of {} entries and only {total} entries", self.marked));
+        }
     }
 
     fn entries(&mut self, total: u64, mut notes: Notes<'a>, progress: &mut dyn FnMut(u64, u64)) {
@@ -117,10 +157,48 @@ impl<'a> Walk<'a> {
         };
         self.report.find(None, None, what);
         while self.tree.size() < index {
-            let Ok(Some(stored)) = self.store.get(&HASHES, &self.tree.size()) else { break };
-            let Some(hash) = stored.get(..HASH_BYTES).and_then(Hash::from_slice) else { break };
-            self.tree.append(hash);
+            let Some(hash) = self.stored(self.tree.size()) else { break };
+            self.grow(hash);
             self.checkpoints(notes);
+        }
+    }
+
+    /// The hash that an entry was stored with.
+    fn stored(&mut self, index: u64) -> Option<Hash> {
+        let (number, at) = (index / TILE_HASHES as u64, index % TILE_HASHES as u64);
+        if self.row.0 != number {
+            self.row = (number, self.store.tile((0, number)).unwrap_or_default());
+        }
+        self.row.1.get(usize::try_from(at).ok()?).copied()
+    }
+
+    /// Appends a leaf, and holds the tiles that it fills against the stored ones.
+    fn grow(&mut self, leaf: Hash) {
+        self.tree.append(leaf);
+        let mut full = Vec::new();
+        self.tiles.append(leaf, |at, row| full.push((at, row)));
+        if self.tree.size() == self.marked {
+            full.extend(self.tiles.begun().map(|(at, row)| (at, row.to_vec())));
+        }
+        for (at, row) in full {
+            self.tile(at, &row);
+        }
+    }
+
+    fn tile(&mut self, at: TileAt, row: &[Hash]) {
+        if self.tree.size() > self.marked {
+            return;
+        }
+        self.expected.hashes += u64::from(self.tree.size() == self.marked || row.len() == TILE_HASHES);
+        match self.store.get(&HASHES, &at) {
+            Ok(Some(stored)) if tile_hashes(&stored).is_some_and(|stored| stored == row) => {}
+            // What the entries themselves do not agree with has been said.
+            Ok(_) if at.0 == 0 => {}
+            Ok(_) => {
+                let what = format!("the tree hashes of height {}, number {}, do not follow from the entries", at.0, at.1);
+                self.report.find(None, None, what);
+            }
+            Err(error) => self.report.find(None, None, format!("the tree hashes cannot be read: {error}")),
         }
     }
 
@@ -128,29 +206,16 @@ impl<'a> Walk<'a> {
         let computed = leaf(bytes);
         let read = Stored::read(bytes);
         let session = read.as_ref().ok().and_then(|entry| entry.place.session.map(|(session, _)| session));
-        let stored = match self.store.get(&HASHES, &index) {
-            Ok(stored) => stored,
-            Err(error) => {
-                self.report.find(Some(index), session, format!("its hashes cannot be read: {error}"));
-                None
-            }
-        };
-        let kept = stored.as_ref().and_then(|stored| stored.get(..HASH_BYTES)).and_then(Hash::from_slice);
+        let kept = self.stored(index).filter(|_| index < self.marked);
         match kept {
-            None => self.report.find(Some(index), session, "it has no stored hash"),
+            None if index < self.marked => self.report.find(Some(index), session, "it has no stored hash"),
             Some(kept) if kept != computed => {
-                self.report.find(
-                    Some(index),
-                    session,
-                    "its bytes do not have the hash they were stored with: it has been changed",
-                );
+                let what = "its bytes do not have the hash they were stored with: it has been changed";
+                self.report.find(Some(index), session, what);
             }
-            Some(_) => {}
+            _ => {}
         }
-        let completed = self.tree.append(kept.unwrap_or(computed));
-        if stored.is_some_and(|stored| !completed.iter().map(|hash| hash.0).eq(stored.chunks(HASH_BYTES).map(fixed))) {
-            self.report.find(Some(index), session, "the tree hashes stored with it do not follow from the entries");
-        }
+        self.grow(kept.unwrap_or(computed));
         match read {
             Ok(entry) => self.facts(index, &entry),
             Err(error) => self.report.find(Some(index), None, error.to_string()),
@@ -165,6 +230,7 @@ impl<'a> Walk<'a> {
         }
         if let Some((session, number)) = entry.place.session {
             self.order(index, session, number);
+            self.indexed(index, session, number);
             if let (Event::SessionOpened(_), Some(commitment)) = (&entry.event, entry.commitment) {
                 self.key(session, commitment);
             }
@@ -172,6 +238,16 @@ impl<'a> Walk<'a> {
         let place = Place { index, ..entry.place };
         for change in self.index.follow(&place, &entry.event) {
             self.change(index, &change);
+        }
+        if let (Some(session), Event::SessionClosed(_)) = (session, &entry.event) {
+            self.leave(session);
+        }
+    }
+
+    /// A session is over: its index must not go on.
+    fn leave(&mut self, session: SessionId) {
+        if self.threads.remove(&session).is_some_and(|known| known.run.len() > 0) {
+            self.report.find(None, Some(session), "index `by_session` has entries behind its end");
         }
     }
 
@@ -190,22 +266,40 @@ impl<'a> Walk<'a> {
             }
             return;
         }
-        let before = number.checked_sub(1).filter(|before| *before > 0);
-        match before.map(|before| self.store.get(&BY_SESSION, &(session, before))) {
-            Some(Ok(Some(earlier))) if earlier < index => {}
-            Some(Ok(Some(earlier))) => {
-                let what =
-                    format!("it is number {number} of its session and stands before number {}, entry {earlier}", number - 1);
-                self.report.find(Some(index), Some(session), what);
+        let what = match self.threads.get(&session) {
+            Some(known) if known.number + 1 == number && known.index < index => return,
+            Some(known) => {
+                format!("it is number {number} of its session and stands behind number {}, entry {}", known.number, known.index)
             }
-            Some(Ok(None)) | None => {
-                let what = format!("it is number {number} of its session and there is no number before it");
-                self.report.find(Some(index), Some(session), what);
-            }
-            Some(Err(error)) => {
-                self.report.find(Some(index), Some(session), format!("its session's index cannot be read: {error}"))
-            }
+            None => format!("it is number {number} of its session and there is no number before it"),
+        };
+        self.report.find(Some(index), Some(session), what);
+    }
+
+    /// Holds the index by session against an entry.
+    fn indexed(&mut self, index: u64, session: SessionId, number: u64) {
+        let known = self.threads.entry(session).or_default();
+        (known.number, known.index) = (number, index);
+        if index >= self.marked {
+            return;
         }
+        let fault = match known.run.next() {
+            Some(at) if at == index => return,
+            Some(_) => "index `by_session` points elsewhere".to_owned(),
+            None => match self.store.get(&BY_SESSION, &(session, number)) {
+                Ok(Some(run)) => {
+                    self.expected.by_session += 1;
+                    known.run = run.into_iter();
+                    if known.run.next() == Some(index) {
+                        return;
+                    }
+                    "index `by_session` points elsewhere".to_owned()
+                }
+                Ok(None) => "index `by_session` does not have it".to_owned(),
+                Err(error) => format!("index `by_session` cannot be read: {error}"),
+            },
+        };
+        self.report.find(Some(index), Some(session), fault);
     }
 
     fn key(&mut self, session: SessionId, commitment: Hash) {
@@ -221,10 +315,6 @@ impl<'a> Walk<'a> {
 
     fn change(&mut self, index: u64, change: &Change) {
         match change {
-            Change::BySession(session, number, at) => {
-                self.expected.by_session += 1;
-                self.expect(index, Some(*session), &BY_SESSION, &(*session, *number), at);
-            }
             Change::Opened(session, row) => {
                 self.report.sessions += 1;
                 self.expected.sessions += 1;
@@ -269,6 +359,9 @@ impl<'a> Walk<'a> {
 
     /// Sessions that are open at the end: their summary is still the one of the beginning.
     fn open_sessions(&mut self) {
+        for session in self.threads.keys().copied().collect::<Vec<_>>() {
+            self.leave(session);
+        }
         let open: Vec<(SessionId, Row)> = self.index.open().map(|(session, row)| (*session, row.clone())).collect();
         for (session, mut row) in open {
             row.statements = 0;
@@ -341,9 +434,8 @@ impl<'a> Walk<'a> {
 
     /// No index may have more than the entries account for; each of its blocks is read on the way.
     fn counts(&mut self) {
-        let Expected { by_session, sessions, holds, keys, live } = self.expected;
-        let entries = self.report.entries;
-        self.count(&HASHES, Some(entries));
+        let Expected { hashes, by_session, sessions, holds, keys, live } = self.expected;
+        self.count(&HASHES, Some(hashes));
         self.count(&BY_SESSION, Some(by_session));
         self.count(&SESSIONS, Some(sessions));
         self.count(&BY_TIME, Some(sessions));
@@ -373,8 +465,4 @@ impl<'a> Walk<'a> {
             self.report.find(None, None, format!("column `{name}` has {found} records where the entries account for {expected}"));
         }
     }
-}
-
-fn fixed(chunk: &[u8]) -> [u8; HASH_BYTES] {
-    chunk.try_into().unwrap_or([0; HASH_BYTES])
 }

@@ -1,7 +1,5 @@
 //! What keeps the proxy from starting.
 
-use std::net::SocketAddr;
-
 use crate::backend::{RouteFault, UpstreamFault};
 use crate::frontend::TlsFault;
 use crate::identity::{RosterFault, VerifierFault};
@@ -18,9 +16,9 @@ pub enum StartFault {
     /// No threads or no event queue.
     #[error("the runtime cannot be started: {0}")]
     Runtime(std::io::Error),
-    /// A port cannot be had.
+    /// A port or a socket file cannot be had.
     #[error("cannot listen on {0}: {1}")]
-    Bind(SocketAddr, std::io::Error),
+    Bind(String, std::io::Error),
     /// The store cannot be opened.
     #[error("{0}")]
     Store(StoreError),

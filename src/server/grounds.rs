@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::StartFault;
-use crate::backend::{Route, Upstream};
+use crate::backend::{Route, Upstream, newest_minor};
 use crate::config::Config;
 use crate::mask::{Keys, PseudonymKey};
 use crate::policy::Policy;
@@ -53,6 +53,17 @@ impl Grounds {
     fn ground(&self, name: &str, entry: &Entry) -> Arc<Ground> {
         let (route, policy) = (Arc::clone(&entry.route), Arc::clone(&entry.policy));
         Arc::new(Ground::new(name.to_owned(), route, policy, Arc::clone(&self.keys)))
+    }
+
+    /// The newest minor version of the protocol that the database of this name speaks. A name that is not served has the answer of
+    /// another: who has not logged in is not told which names there are.
+    pub(super) async fn newest_minor(&self, name: &[u8]) -> u16 {
+        let named = std::str::from_utf8(name).ok().and_then(|name| self.named.get(name)).map(|ground| ground.route());
+        let any = self.any.as_ref().map(|entry| &entry.route);
+        match named.or(any).or_else(|| self.named.values().next().map(|ground| ground.route())) {
+            Some(route) => newest_minor(route).await,
+            None => 0,
+        }
     }
 
     /// The database of this name, if clients may ask for it.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
 
+use super::door::Door;
 use super::grounds::Grounds;
-use crate::frontend::{self, Acceptor, Doors, Opening};
+use crate::frontend::{self, Acceptor, Doors, Opening, Stream};
 use crate::ledger::{Event, LoginRefused};
 use crate::session::{self, House, now_us};
 
@@ -47,15 +48,20 @@ impl Listening {
         Self(Arc::new(Inner { acceptor, doors, grounds, house, sessions, sessions_max, logins, ending }))
     }
 
-    /// Accepts connections until it is dropped.
-    pub(super) async fn accept(self, listener: TcpListener) {
+    /// Accepts connections at all doors until it is dropped.
+    pub(super) async fn accept_all(self, doors: Vec<Door>) {
+        let mut all: JoinSet<()> = doors.into_iter().map(|door| self.clone().accept(door)).collect();
+        while all.join_next().await.is_some() {}
+    }
+
+    async fn accept(self, door: Door) {
         loop {
             let Ok(login) = Arc::clone(&self.0.logins).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((tcp, _)) => {
+            match door.accept().await {
+                Ok(stream) => {
                     let inner = Arc::clone(&self.0);
                     tokio::spawn(async move {
-                        if let Some(session) = inner.let_in(tcp).await {
+                        if let Some(session) = inner.let_in(stream).await {
                             drop(login);
                             inner.serve(session).await;
                         }
@@ -78,16 +84,24 @@ impl Listening {
 
 impl Inner {
     /// Startup and login of one connection.
-    async fn let_in(&self, tcp: TcpStream) -> Option<frontend::Session> {
-        let client = tcp.peer_addr().map(|peer| peer.to_string()).unwrap_or_default();
-        let handshake = match frontend::accept(tcp, &self.acceptor).await {
-            Ok(Opening::Session(handshake)) => handshake,
+    async fn let_in(&self, stream: Stream) -> Option<frontend::Session> {
+        let client = stream.peer();
+        let request = match frontend::accept(stream, &self.acceptor).await {
+            Ok(Opening::Session(request)) => request,
             Ok(Opening::Cancel { key, stream }) => {
                 // The client waits for the close, and takes it for the effect.
                 let _ = tokio::time::timeout(CANCEL_MAX, self.house.cancels.cancel(&key)).await;
                 drop(stream);
                 return None;
             }
+            Err(refusal) => {
+                tracing::debug!(client, %refusal, "connection refused");
+                return None;
+            }
+        };
+        let minor_max = if request.asks_newer() { self.grounds.newest_minor(request.database()).await } else { 0 };
+        let handshake = match request.agree(minor_max).await {
+            Ok(handshake) => handshake,
             Err(refusal) => {
                 tracing::debug!(client, %refusal, "connection refused");
                 return None;

@@ -1,10 +1,11 @@
 //! The process: opens the store, binds the ports, lets clients in, ends in order.
 
-mod doors;
+mod door;
 mod fault;
 mod grounds;
 mod listen;
 mod revoked;
+mod ways;
 
 pub use fault::StartFault;
 
@@ -25,6 +26,7 @@ use crate::mask::PseudonymKey;
 use crate::secret::Secret;
 use crate::session::{Access, Cancels, House, Minutes, Tidings, now_us};
 use crate::store::{self, Log};
+use door::Door;
 use grounds::Grounds;
 use listen::Listening;
 
@@ -44,7 +46,7 @@ pub fn run(config: &Config) -> Result<(), StartFault> {
 
 async fn serve(config: &Config) -> Result<(), StartFault> {
     let acceptor = acceptor(config)?;
-    let listener = bind(config.listen.address).await?;
+    let doors = Door::all(&config.listen.addresses)?;
     let admin = bind(config.admin).await?;
     let settings = settings(config);
     let log = Log::open(&settings, now_us()).map_err(StartFault::Store)?;
@@ -55,7 +57,7 @@ async fn serve(config: &Config) -> Result<(), StartFault> {
         tracing::warn!("{warning}");
     }
     let roster = Arc::new(roster(config, log.derive("verifiers of identities that do not exist"))?);
-    let doors = doors::open(config, Arc::clone(&roster))?;
+    let ways = ways::open(config, Arc::clone(&roster))?;
     let grounds = Grounds::new(config, PseudonymKey::new(log.derive("pseudonym").reveal()))?;
     log.record(Event::ConfigurationLoaded(loaded(config)), now_us()).await.map_err(StartFault::Log)?;
 
@@ -75,11 +77,11 @@ async fn serve(config: &Config) -> Result<(), StartFault> {
     let api = tokio::spawn(admin::serve(admin, people, async move {
         let _ = until.wait_for(|ending| *ending).await;
     }));
-    let listening = Listening::new(acceptor, doors, grounds, Arc::clone(&house), config.limits.sessions_max, ending);
+    let listening = Listening::new(acceptor, ways, grounds, Arc::clone(&house), config.limits.sessions_max, ending);
     say_ready(config);
     let sessions = listening.clone();
     tokio::select! {
-        () = sessions.accept(listener) => {}
+        () = sessions.accept_all(doors) => {}
         () = told_to_end() => {}
     }
     tracing::info!("ending");
@@ -93,12 +95,13 @@ async fn serve(config: &Config) -> Result<(), StartFault> {
 /// The one line that says that clients may come.
 fn say_ready(config: &Config) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "ready: clients on {}, admin on {}", config.listen.address, config.admin);
+    let clients: Vec<String> = config.listen.addresses.iter().map(ToString::to_string).collect();
+    let _ = writeln!(out, "ready: clients on {}, admin on {}", clients.join(" "), config.admin);
     let _ = out.flush();
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<TcpListener, StartFault> {
-    TcpListener::bind(address).await.map_err(|fault| StartFault::Bind(address, fault))
+    TcpListener::bind(address).await.map_err(|fault| StartFault::Bind(address.to_string(), fault))
 }
 
 async fn told_to_end() {
@@ -135,7 +138,6 @@ fn acceptor(config: &Config) -> Result<Acceptor, StartFault> {
     Ok(Acceptor {
         plaintext: config.listen.allow_plaintext || config.listen.tls.is_none(),
         tls,
-        minor_max: 0,
         login_time_max: Duration::from_millis(config.limits.login_ms),
     })
 }

@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::wire::CancelKey;
+use crate::wire::{CancelKey, VERSION_3_2};
 
 /// Dropped when a CancelRequest has had its effect.
 pub(super) type Done = oneshot::Sender<()>;
 /// CancelRequests of one session that may wait; more are as good as one.
 pub(super) const CANCELS_MAX: usize = 4;
+
+/// Length of a key's secret.
+const SECRET_BYTES: usize = 4;
+/// Its length from protocol 3.2 on: the server's own.
+const LONG_SECRET_BYTES: usize = 32;
 
 type Keys = Arc<Mutex<HashMap<CancelKey, mpsc::Sender<Done>>>>;
 
@@ -30,11 +34,11 @@ pub(super) struct Registered {
 }
 
 impl Cancels {
-    /// Gives a session its key. `None` if there is no randomness to be had.
-    pub(super) fn enter(&self, process: i32, cancel: mpsc::Sender<Done>) -> Option<Registered> {
-        let mut secret = [0; 4];
+    /// Gives a session its key, as long as this version of the protocol has it. `None` if there is no randomness to be had.
+    pub(super) fn enter(&self, process: i32, version: u32, cancel: mpsc::Sender<Done>) -> Option<Registered> {
+        let mut secret = vec![0; if version >= VERSION_3_2 { LONG_SECRET_BYTES } else { SECRET_BYTES }];
         aws_lc_rs::rand::fill(&mut secret).ok()?;
-        let key = CancelKey { process, secret: Bytes::copy_from_slice(&secret) };
+        let key = CancelKey { process, secret: secret.into() };
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), cancel);
         Some(Registered { key, keys: Arc::clone(&self.keys) })
     }

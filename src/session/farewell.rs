@@ -33,7 +33,10 @@ where
             let (sent, _) = oneshot::channel();
             self.house.cancel_upstream(&self.ground, self.upstream_key.clone(), (done, sent));
         }
-        if let Some(fault) = end.fault() {
+        // Amid a long message a word of ours would be taken for a part of it.
+        if let Some(fault) = end.fault()
+            && !self.from_server.is_amid_parts()
+        {
             self.to_client.push(mask::own(fault.fatal()).into_inner());
         }
         let position = self.recording.position();
@@ -55,8 +58,12 @@ where
     /// locks and transactions end.
     pub(super) async fn close(&mut self, end: &End) {
         let _ = self.withdraw();
+        // Amid a message its bytes would be taken for the message's own.
+        let amid_message = self.from_client.is_amid_parts() || self.to_server.waiting_bytes() > 0;
         let _ = tokio::time::timeout(GOODBYE_MAX, async {
-            let _ = self.server.write_all(&wire::terminate()).await;
+            if !amid_message {
+                let _ = self.server.write_all(&wire::terminate()).await;
+            }
             let _ = self.server.shutdown().await;
             let _ = self.client.shutdown().await;
         })

@@ -98,7 +98,7 @@ impl Fault {
             Self::Expired => "the credential that this session began with has expired: log in again".into(),
             Self::Idle => "the session was idle for longer than is allowed: connect again".into(),
             Self::TooLong => "the session has lasted as long as is allowed: log in again".into(),
-            Self::Protocol(what) => format!("protocol violation: {what}"),
+            Self::Protocol(what) => what.clone(),
             Self::NoStatement(name) if name.is_empty() => "unnamed prepared statement does not exist".into(),
             Self::NoStatement(name) => format!("prepared statement \"{name}\" does not exist"),
             Self::NoPortal(name) => format!("portal \"{name}\" does not exist"),

@@ -120,6 +120,12 @@ impl Ground {
         }
     }
 
+    /// The way to it.
+    #[must_use]
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
     /// Something may have changed the catalog: nothing is ruled upon before it has been looked at again.
     pub(super) fn mark_stale(&self) {
         self.wanted.fetch_add(1, Ordering::AcqRel);

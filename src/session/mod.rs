@@ -13,6 +13,7 @@ mod farewell;
 mod fault;
 mod ground;
 mod hold;
+mod long;
 mod meter;
 mod minutes;
 mod names;
@@ -55,7 +56,7 @@ use crate::identity::Identity;
 use crate::ledger::{Event, LoggedIn, SessionId, SessionOpened};
 use crate::mask::{self, Exposure};
 use crate::store::{Log, Position};
-use crate::wire::{self, CancelKey, Malformed, VERSION_3_0};
+use crate::wire::{self, CancelKey, Malformed};
 use farewell::FAREWELL_MAX;
 use fault::Fault;
 use recording::Recording;
@@ -152,7 +153,11 @@ impl End {
 impl End {
     /// An end for which the client's own message is to blame.
     pub(super) fn protocol(fault: &Malformed) -> Self {
-        Self::Protocol(fault.to_string())
+        match fault {
+            // The server's own words.
+            Malformed::Tag(tag) => Self::Protocol(format!("invalid frontend message type {tag}")),
+            other => Self::Protocol(format!("protocol violation: {other}")),
+        }
     }
 
     /// True if the session is not to go on, whatever it is doing.
@@ -235,7 +240,7 @@ pub async fn withdrawn(client: frontend::Session) {
 pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<House>, shutdown: watch::Receiver<bool>) {
     let identity = client.identity.name.clone();
     let groups = client.identity.groups.clone();
-    let start = Start { version: VERSION_3_0, database: client.database(), parameters: &client.startup.parameters };
+    let start = Start { version: client.startup.version, database: client.database(), parameters: &client.startup.parameters };
     let server = match backend::connect(&ground.route, &start).await {
         Ok(server) => server,
         Err(fault) => return turn_away(client, &ground, fault).await,
@@ -270,7 +275,7 @@ pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<Hous
     }
     tracing::info!(session = %id, database = %ground.name, identity = %identity, "session opened");
     let (cancel, cancels) = mpsc::channel(CANCELS_MAX);
-    let registered = server.key.as_ref().and_then(|key| house.cancels.enter(key.process, cancel));
+    let registered = server.key.as_ref().and_then(|key| house.cancels.enter(key.process, client.startup.version, cancel));
     let due = Box::pin(tokio::time::sleep_until(Instant::now()));
     let signals = Signals { registered, cancels, shutdown, membership, due };
     let end = converse(client, server, recording, (ground, view), &house, signals, (identity, groups, id)).await;
@@ -354,7 +359,7 @@ fn opened(client: &frontend::Session, ground: &Ground, identity: String, groups:
         identity,
         groups,
         database: ground.name.clone(),
-        client: client.stream.peer().map(|peer| peer.to_string()).unwrap_or_default(),
+        client: client.stream.peer(),
         application: said("application_name").unwrap_or_default(),
         upstream_user: ground.route.upstream().user.clone(),
         policy: ground.policy.version(),
@@ -368,7 +373,7 @@ fn shown(client: &frontend::Session, ground: &Ground, id: SessionId) -> OpenSess
         actor: client.identity.actor.clone(),
         groups: client.identity.groups.clone(),
         database: ground.name.clone(),
-        client: client.stream.peer().map(|peer| peer.to_string()).unwrap_or_default(),
+        client: client.stream.peer(),
         since_us: now_us(),
     }
 }

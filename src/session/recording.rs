@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::plan::Plan;
 use super::ruling::Ruling;
 use crate::flow::Ended;
-use crate::ledger::{ColumnSeen, Event, ExecutionEvent, Parameter, ReplyEvent, StatementEvent};
+use crate::ledger::{ColumnSeen, Event, ExecutionEvent, Parameter, PassedEvent, ReplyEvent, StatementEvent};
 use crate::mask::{ColumnVerdict, Masked};
 use crate::policy::Outcome;
 use crate::store::{LogFailed, Recorder};
@@ -133,6 +133,11 @@ impl Recording {
             decision: decision(outcome).into(),
         }))?;
         Ok(self.number)
+    }
+
+    /// Records a part of a message that goes to the server unread.
+    pub(super) fn passed(&mut self, number: u64, at: u64, bytes: Bytes, last: bool) -> Result<(), LogFailed> {
+        self.append(Event::Passed(PassedEvent { number, at, last, bytes }))
     }
 
     /// Exchange `number` goes to the server.

@@ -15,9 +15,9 @@ use tokio::time::Instant;
 use super::cancels::Done;
 use super::copy::{self, Copying, Data};
 use super::door::{Moved, READ_BYTES, SMALL_READ_BYTES, door, gone, next_read_bytes};
-use super::fault::Fault;
 use super::ground::{Ground, View};
 use super::hold::Hold;
+use super::long::Passing;
 use super::meter::Meter;
 use super::names::Names;
 use super::notice::Noticed;
@@ -33,12 +33,13 @@ use crate::ledger::SessionId;
 use crate::mask::{self, Exposure, Masked, RowPlan, Unmasked};
 use crate::store::Position;
 use crate::wire::{
-    CancelKey, ErrorFields, Frame, Limits, Malformed, ParameterStatus, Piece, Splitter, TransactionStatus, server_tag,
+    CancelKey, ErrorFields, Frame, Limits, Malformed, ParameterStatus, Piece, Place, Splitter, TransactionStatus, client_tag,
+    server_tag,
 };
 
 /// A socket is not read from while so many bytes wait for the other one.
 const BACKLOG_BYTES_MAX: u64 = 1 << 20;
-/// Longest Query, Parse or Bind that is read; longer ones are refused.
+/// Longest Query, Parse or Bind that is read; longer ones are refused, or passed on unread.
 const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Longest message of the database that is collected, rows apart.
 const SERVER_MESSAGE_BYTES_MAX: usize = 64 << 20;
@@ -54,7 +55,7 @@ pub(super) struct Relay<C, S> {
     pub(super) client: C,
     pub(super) server: S,
     pub(super) from_client: Splitter,
-    from_server: Splitter,
+    pub(super) from_server: Splitter,
     pub(super) to_client: Outbox,
     pub(super) to_server: Outbox,
     pub(super) flow: Flow<Ruling, Plan>,
@@ -69,8 +70,10 @@ pub(super) struct Relay<C, S> {
     pub(super) upstream_key: Option<CancelKey>,
     tenure: Tenure,
     in_transaction: bool,
-    /// A frame that the conversation could not take yet.
-    waiting: Option<Frame>,
+    /// What the conversation could not take yet.
+    pub(super) waiting: Option<Piece>,
+    /// The exchange whose message is passed on unread, and how much of it has been.
+    pub(super) passing: Passing,
     pub(super) hold: Option<Hold>,
     pub(super) meter: Meter,
     /// Rows past the line that a rule draws: they wait for a person.
@@ -158,6 +161,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             tenure,
             in_transaction: false,
             waiting: None,
+            passing: Passing::default(),
             hold: None,
             meter: Meter::default(),
             withheld: None,
@@ -245,47 +249,38 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             && self.cancel_sent.is_none()
             && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
         {
-            let frame = match self.waiting.take() {
-                Some(frame) if self.flow.is_quiet() || self.flow.is_copying_in() => frame,
-                Some(frame) => {
-                    self.waiting = Some(frame);
-                    break;
+            let piece = match self.waiting.take() {
+                Some(piece) if self.flow.is_quiet() || self.flow.is_copying_in() => Some(piece),
+                Some(piece) => {
+                    self.waiting = Some(piece);
+                    None
                 }
-                None => match self.from_client.next().map_err(|fault| End::protocol(&fault))? {
-                    Some(Piece::Frame(frame)) => frame,
-                    Some(Piece::Run(run)) => {
-                        self.flow.copy_data(run.bytes, &mut self.out);
-                        self.dispatch()?;
-                        continue;
-                    }
-                    Some(Piece::Part(part)) => {
-                        self.flow.copy_data(part.bytes, &mut self.out);
-                        self.dispatch()?;
-                        continue;
-                    }
-                    Some(Piece::Oversize { tag, frame_bytes }) => {
-                        self.unreadable(tag, &Fault::Oversize(frame_bytes))?;
-                        continue;
-                    }
-                    None => break,
-                },
+                None => self.from_client.next().map_err(|fault| End::protocol(&fault))?,
             };
-            let tag = frame.tag();
-            let next = match self.flow.client(frame, &mut self.out) {
-                // A malformed statement is an error, as it is to the server; nothing of it has been forwarded.
-                Err(Violation::Client(fault)) if !matches!(fault, Malformed::Tag(_)) => {
-                    self.unreadable(tag, &Fault::Protocol(fault.to_string()))?;
-                    continue;
-                }
-                next => next.map_err(|violation| violated(&violation))?,
-            };
-            match next {
-                Next::Go => {}
-                Next::Quiet(frame) => self.waiting = Some(frame),
-                Next::Terminate => self.leaving = Some(End::Terminated),
-                Next::Ask(asked) => self.rule(asked).await?,
+            match piece {
+                Some(Piece::Frame(frame)) => self.client_frame(frame).await?,
+                Some(Piece::Run(run)) => self.flow.copy_data(run.bytes, &mut self.out),
+                Some(Piece::Part(part)) if part.tag == client_tag::COPY_DATA => self.flow.copy_data(part.bytes, &mut self.out),
+                Some(Piece::Part(part)) => self.pass_on(part.bytes, part.place == Place::Last)?,
+                Some(Piece::Oversize { frame_bytes, head, .. }) => self.long(head, frame_bytes).await?,
+                None => break,
             }
             self.dispatch()?;
+        }
+        Ok(())
+    }
+
+    async fn client_frame(&mut self, frame: Frame) -> Result<(), End> {
+        let next = match self.flow.client(frame.clone(), &mut self.out) {
+            // A malformed statement is an error, as it is to the server; nothing of it has been forwarded.
+            Err(Violation::Client(fault)) if !matches!(fault, Malformed::Tag(_)) => return self.malformed(frame, &fault),
+            next => next.map_err(|violation| violated(&violation))?,
+        };
+        match next {
+            Next::Go => {}
+            Next::Quiet(frame) => self.waiting = Some(Piece::Frame(frame)),
+            Next::Terminate => self.leaving = Some(End::Terminated),
+            Next::Ask(asked) => self.rule(asked).await?,
         }
         Ok(())
     }
@@ -354,6 +349,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 }
             }
             server_tag::NOTIFICATION_RESPONSE => self.tiding = Some(self.house.tidings.knows(self.circle(), frame)),
+            // A crash, or an immediate shutdown, is told as a warning.
+            server_tag::NOTICE_RESPONSE => {
+                self.last_word |= matches!(ErrorFields::find(frame, b'C'), Some(b"57P01" | b"57P02"));
+            }
             server_tag::ERROR_RESPONSE => {
                 let severity = ErrorFields::find(frame, b'V').or_else(|| ErrorFields::find(frame, b'S'));
                 self.last_word |= matches!(severity, Some(b"FATAL" | b"PANIC"));
@@ -581,7 +580,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 pub(super) fn violated(violation: &Violation) -> End {
     match violation {
         Violation::Client(fault) => End::protocol(fault),
-        Violation::Names => End::Protocol("too many prepared statements or portals".into()),
+        Violation::Names => End::Protocol("protocol violation: too many prepared statements or portals".into()),
         Violation::Server(_) | Violation::OutOfPlace(_) | Violation::Undescribed => End::Unmaskable,
     }
 }

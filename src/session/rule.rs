@@ -19,19 +19,8 @@ use crate::wire::{self, client_tag};
 impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay<C, S> {
     /// Rules on one question of the conversation.
     pub(super) async fn rule(&mut self, asked: Asked<Ruling>) -> Result<(), End> {
-        let anew = std::mem::take(&mut self.names.path_just_moved);
-        if self.names.has_open() {
-            self.names.ending = self.flow.readies_owed() > 0 || self.flow.owes(Ruling::settles);
-        }
-        match self.ground.view(&self.groups, Some(&self.view), anew).await {
-            Ok(view) => self.view = view,
-            Err(fault) => return self.unread(&fault),
-        }
-        if self.is_of_definitions(&asked) {
-            match self.ground.view_now(&self.groups, &self.view).await {
-                Ok(view) => self.view = view,
-                Err(fault) => return self.unread(&fault),
-            }
+        if !self.look(&asked).await? {
+            return Ok(());
         }
         match asked {
             Asked::Query(query) => self.rule_query(&query.text),
@@ -42,10 +31,29 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         }
     }
 
-    fn unread(&mut self, fault: &LookFault) -> Result<(), End> {
+    /// Brings what is known of the database up to the moment of a question. False if that fails: the question is refused.
+    pub(super) async fn look(&mut self, asked: &Asked<Ruling>) -> Result<bool, End> {
+        let anew = std::mem::take(&mut self.names.path_just_moved);
+        if self.names.has_open() {
+            self.names.ending = self.flow.readies_owed() > 0 || self.flow.owes(Ruling::settles);
+        }
+        match self.ground.view(&self.groups, Some(&self.view), anew).await {
+            Ok(view) => self.view = view,
+            Err(fault) => return Ok(self.unread(&fault)),
+        }
+        if self.is_of_definitions(asked) {
+            match self.ground.view_now(&self.groups, &self.view).await {
+                Ok(view) => self.view = view,
+                Err(fault) => return Ok(self.unread(&fault)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn unread(&mut self, fault: &LookFault) -> bool {
         tracing::warn!(session = %self.session, database = %self.ground.name, %fault, "the catalog cannot be read");
         self.flow.refuse(Fault::CatalogUnread.error(), 0, &mut self.out);
-        Ok(())
+        false
     }
 
     /// True if masks apply and a view is read or a function is called that was followed: another session can redefine one in place, so
@@ -93,7 +101,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     fn rule_bind(&mut self, bind: wire::Bind, ruling: Option<Ruling>) -> Result<(), End> {
         let (verdict, number) = match ruling {
             Some(ruling) => (self.current(ruling.verdict()), ruling.number()),
-            None if self.names.is_of_protocol(&bind.statement) => {
+            None if self.is_absent(&bind.statement) => {
                 self.absent(&Fault::NoStatement(text(&bind.statement)));
                 return Ok(());
             }
@@ -117,7 +125,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 return Ok(());
             }
             Some(ruling) => ruling,
-            None if self.names.is_of_protocol(&execute.portal) => {
+            None if self.is_absent(&execute.portal) => {
                 self.absent(&Fault::NoPortal(text(&execute.portal)));
                 return Ok(());
             }
@@ -143,12 +151,24 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     }
 
     /// A prepared statement keeps its ruling, unless the ground has moved since: then its text is ruled upon anew.
-    fn current(&self, verdict: &Arc<Verdict>) -> Arc<Verdict> {
+    pub(super) fn current(&self, verdict: &Arc<Verdict>) -> Arc<Verdict> {
         let same = std::ptr::eq(Arc::as_ptr(&verdict.sight), Arc::as_ptr(&self.view.sight));
         if same && !verdict.is_of_temporary() && !verdict.uses_names() {
             return Arc::clone(verdict);
         }
         self.view.verdict(&verdict.text, &self.identity, &self.names)
+    }
+
+    /// True if a name stands for nothing, and the server is not to be asked: what it might mean there would have to be ruled upon.
+    fn is_absent(&self, name: &[u8]) -> bool {
+        self.names.is_of_protocol(name) && !self.lets_unread_pass()
+    }
+
+    /// True if nothing is masked for this session, and the policy lets pass what it cannot analyse.
+    pub(super) fn lets_unread_pass(&self) -> bool {
+        let unread = Analysis { statements: vec![Facts::unknown(UnknownReason::Name)] };
+        self.view.sight.masks.is_empty()
+            && self.view.decide(Bytes::new(), unread, &self.identity).decision.outcome == Outcome::Forward
     }
 
     /// A name that stands for nothing is an error, as it is to the server.
@@ -170,7 +190,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     }
 
     /// A name that the protocol has not defined may be one that SQL text has.
-    fn by_name(&mut self, name: &Bytes, statement: bool) -> Result<(Arc<Verdict>, u64), End> {
+    pub(super) fn by_name(&mut self, name: &Bytes, statement: bool) -> Result<(Arc<Verdict>, u64), End> {
         let spelled = String::from_utf8_lossy(name);
         let sight = &self.view.sight;
         let known = if statement { self.names.prepared(&spelled, sight) } else { self.names.cursor(&spelled, sight) };

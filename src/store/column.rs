@@ -9,12 +9,14 @@ use rocksdb::{
 };
 
 use super::{Row, StoreError};
-use crate::ledger::SessionId;
+use crate::ledger::{Hash, SessionId, TILE_HASHES, TileAt, tile_hashes};
 
 /// Memory for writes that are not in a table file yet, all columns together.
 const MEMTABLES_BYTES_MAX: usize = 32 << 20;
-/// Memory for writes of one column.
+/// Memory for writes of one column, before it is written to a table file.
 const MEMTABLE_BYTES: usize = 8 << 20;
+/// Pieces of that size that may wait for the disk before writes do.
+const MEMTABLES_MAX: i32 = 4;
 /// The write-ahead log is kept below this, so that a start reads no more.
 const WAL_BYTES_MAX: u64 = 64 << 20;
 /// Memory for blocks that were read.
@@ -86,6 +88,38 @@ impl<B: Field> Field for (SessionId, B) {
     }
 }
 
+impl Field for (u8, u64) {
+    fn bytes(&self) -> Vec<u8> {
+        [[self.0].as_slice(), &self.1.to_be_bytes()].concat()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (first, second) = bytes.split_first()?;
+        Some((*first, u64::read(second)?))
+    }
+}
+
+/// The indexes of a session's entries, one after the other, as CBOR: the first, then how much larger each next one is.
+impl Field for Vec<u64> {
+    fn bytes(&self) -> Vec<u8> {
+        let before = std::iter::once(0).chain(self.iter().copied());
+        let steps: Vec<u64> = self.iter().zip(before).map(|(index, before)| index.saturating_sub(before)).collect();
+        // Writing into memory cannot fail.
+        minicbor::to_vec(steps).unwrap_or_default()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut decoder = minicbor::Decoder::new(bytes);
+        let length = usize::try_from(decoder.array().ok()??).ok().filter(|length| *length <= bytes.len())?;
+        let (mut indexes, mut last) = (Self::with_capacity(length), 0u64);
+        for _ in 0..length {
+            last = last.checked_add(decoder.u64().ok()?)?;
+            indexes.push(last);
+        }
+        (decoder.position() == bytes.len()).then_some(indexes)
+    }
+}
+
 impl<B: Field> Field for (u64, B) {
     fn bytes(&self) -> Vec<u8> {
         [self.0.bytes(), self.1.bytes()].concat()
@@ -133,19 +167,20 @@ impl<K, V> Column<K, V> {
 /// The columns of a log.
 pub mod columns {
     use super::{Column, Row, SessionId};
+    use crate::ledger::TileAt;
 
     /// Index of an entry: its bytes.
     pub const ENTRIES: Column<u64, Vec<u8>> = Column::new("entries");
-    /// Index of an entry: the hashes of the subtrees that it completes, from the leaf up.
-    pub const HASHES: Column<u64, Vec<u8>> = Column::new("hashes");
+    /// Height and number of a tile: its hashes.
+    pub const HASHES: Column<TileAt, Vec<u8>> = Column::new("hashes");
     /// Session: what is known of it.
     pub const SESSIONS: Column<SessionId, Row> = Column::new("sessions");
     /// Session: its data key, wrapped. Without it the session's content is gone and the proof whole.
     pub const KEYS: Column<SessionId, Vec<u8>> = Column::new("keys");
     /// Sessions that are open.
     pub const LIVE: Column<SessionId, ()> = Column::new("live");
-    /// Session and number in it: index of the entry.
-    pub const BY_SESSION: Column<(SessionId, u64), u64> = Column::new("by_session");
+    /// Session and number of an entry in it: the indexes of that entry and of those that follow it.
+    pub const BY_SESSION: Column<(SessionId, u64), Vec<u64>> = Column::new("by_session");
     /// Identity, time of opening, session.
     pub const BY_IDENTITY: Column<(String, (u64, SessionId)), ()> = Column::new("by_identity");
     /// Time of opening, session.
@@ -187,6 +222,7 @@ fn options() -> Options {
     options.set_block_based_table_factory(&tables);
     options.set_paranoid_checks(true);
     options.set_write_buffer_size(MEMTABLE_BYTES);
+    options.set_max_write_buffer_number(MEMTABLES_MAX);
     options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     // RocksDB's own diary would put a file beside the log at every look.
     options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, |_, _| {}));
@@ -254,6 +290,43 @@ impl Store {
     ) -> Result<(), StoreError> {
         batch.put_cf(self.family(column.name)?, key.bytes(), value.bytes());
         Ok(())
+    }
+
+    /// Puts an entry into a batch.
+    ///
+    /// # Errors
+    /// `Damaged` if the column is missing.
+    pub(super) fn put_entry(&self, batch: &mut WriteBatch, index: u64, entry: &[u8]) -> Result<(), StoreError> {
+        batch.put_cf(self.family(columns::ENTRIES.name)?, index.to_be_bytes(), entry);
+        Ok(())
+    }
+
+    /// The hashes of a tile of the tree.
+    #[must_use]
+    pub fn tile(&self, at: TileAt) -> Option<Vec<Hash>> {
+        self.get(&columns::HASHES, &at).ok().flatten().and_then(|bytes| tile_hashes(&bytes))
+    }
+
+    /// How many entries have their hash stored and are indexed by session: those of the last group may have neither yet.
+    ///
+    /// # Errors
+    /// `Database`, or `Damaged` if a tile is not of its shape.
+    pub fn marked(&self) -> Result<u64, StoreError> {
+        // The tiles of height 0 stand in front of all others.
+        let last = self.scan(&columns::HASHES, &(1u8, 0u64).bytes(), true)?.find(|row| !matches!(row, Ok(((1.., _), _))));
+        let Some(row) = last else { return Ok(0) };
+        let ((_, number), bytes) = row?;
+        let kept = tile_hashes(&bytes).ok_or_else(|| damaged(columns::HASHES.name))?.len();
+        let whole = number.checked_mul(TILE_HASHES as u64).ok_or_else(|| damaged(columns::HASHES.name))?;
+        Ok(whole.saturating_add(kept as u64))
+    }
+
+    /// Waits until all that was written is on the disk.
+    ///
+    /// # Errors
+    /// What RocksDB says.
+    pub(super) fn sync(&self) -> Result<(), rocksdb::Error> {
+        self.db.flush_wal(true)
     }
 
     /// Puts the deletion of a key into a batch.

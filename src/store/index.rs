@@ -70,8 +70,6 @@ impl Field for Row {
 /// One change to the indexes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// The entry belongs to a session.
-    BySession(SessionId, u64, u64),
     /// A session was opened: its row, and the keys it is found by.
     Opened(SessionId, Row),
     /// A session is over: its last row.
@@ -105,9 +103,8 @@ impl Index {
 
     /// What the entry at this place changes.
     pub fn follow(&mut self, place: &Place, event: &Event) -> Vec<Change> {
-        let mut changes = Vec::with_capacity(2);
-        if let Some((session, number)) = place.session {
-            changes.push(Change::BySession(session, number, place.index));
+        let mut changes = Vec::new();
+        if let Some((session, _)) = place.session {
             match event {
                 Event::SessionOpened(opened) => {
                     let row = row(place, opened);
@@ -126,6 +123,7 @@ impl Index {
                     }
                 }
                 Event::Reply(_)
+                | Event::Passed(_)
                 | Event::HoldOpened(_)
                 | Event::HoldAnswered(_)
                 | Event::LoginRefused(_)
@@ -140,6 +138,24 @@ impl Index {
             _ => {}
         }
         changes
+    }
+}
+
+/// Entries of sessions that are not indexed yet: each session's have numbers without a gap.
+#[derive(Debug, Default)]
+pub(super) struct Runs(HashMap<SessionId, (u64, Vec<u64>)>);
+
+impl Runs {
+    /// The entry at this place.
+    pub(super) fn add(&mut self, place: &Place) {
+        if let Some((session, number)) = place.session {
+            self.0.entry(session).or_insert_with(|| (number, Vec::new())).1.push(place.index);
+        }
+    }
+
+    /// Takes them out: the key of each run, and the indexes.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = ((SessionId, u64), Vec<u64>)> + '_ {
+        self.0.drain().map(|(session, (first, indexes))| ((session, first), indexes))
     }
 }
 

@@ -10,8 +10,8 @@ use super::files::random;
 use super::open::{Opened, open};
 use super::queue::{Request, Session, Shared, event_bytes};
 use super::recorder::Recorder;
-use super::writer::Writer;
-use super::{LogFailed, Settings, StoreError};
+use super::thread::Thread;
+use super::{Durability, LogFailed, Settings, StoreError};
 use crate::ledger::{DataKey, Event, MasterKey, SessionId, Verifier, seals};
 use crate::secret::Secret;
 
@@ -19,7 +19,7 @@ use crate::secret::Secret;
 pub struct Log {
     shared: Arc<Shared>,
     sender: mpsc::Sender<Request>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     master: MasterKey,
     verifier: Verifier,
     keys_made: bool,
@@ -33,14 +33,12 @@ impl Log {
     /// `InUse` if another process has it; `Damaged` if it is shorter than its newest checkpoint or its end does not agree
     /// with its hashes; the key errors; `Database`, a full disk included.
     pub fn open(settings: &Settings, now_us: u64) -> Result<Self, StoreError> {
-        let Opened { store, lock, tree, index, signer, master, keys_made } = open(settings, now_us)?;
-        let shared = Arc::new(Shared::default());
-        shared.size.store(tree.size(), Ordering::Release);
+        let Opened { store, lock, writer, verifier, master, keys_made } = open(settings, now_us)?;
+        let shared = Arc::new(Shared::new(writer, settings.durability == Durability::Process));
         let (sender, receiver) = mpsc::channel();
-        let verifier = signer.verifier().clone();
-        let writer = Writer::new(store, lock, tree, index, signer, settings, Arc::clone(&shared), receiver);
-        let thread = std::thread::Builder::new().name("log".into()).spawn(move || writer.run()).map_err(StoreError::Thread)?;
-        Ok(Self { shared, sender, writer: Mutex::new(Some(thread)), master, verifier, keys_made })
+        let thread = Thread::new(store, lock, settings, Arc::clone(&shared), receiver);
+        let thread = std::thread::Builder::new().name("log".into()).spawn(move || thread.run()).map_err(StoreError::Thread)?;
+        Ok(Self { shared, sender, thread: Mutex::new(Some(thread)), master, verifier, keys_made })
     }
 
     /// True if the keys were made by this start: they must be backed up, for without the master key no content can be read.
@@ -131,9 +129,9 @@ impl Log {
     }
 
     fn join(&self) {
-        let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // A writer that panicked has left no acknowledgement behind.
+            // A thread that panicked has left no acknowledgement behind.
             let _ = thread.join();
         }
     }

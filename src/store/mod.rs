@@ -1,7 +1,8 @@
-//! The log on disk: RocksDB behind typed columns, one thread that writes, and positions that are durable.
+//! The log on disk: RocksDB behind typed columns, one writer, and positions that are durable.
 //!
-//! The writer encodes, seals, hashes and indexes what sessions append, and commits it in groups. It interprets no entry
-//! beyond the indexes of `index.rs`. The folder's layout is described in `docs/record-format.md`.
+//! The writer encodes, seals, hashes and indexes what sessions append. A session takes it for a moment to write a little; what is
+//! much, and all that must reach the disk, is written in groups by the log's thread. It interprets no entry beyond the indexes
+//! of `index.rs`. The folder's layout is described in `docs/record-format.md`.
 
 mod column;
 mod files;
@@ -12,6 +13,7 @@ mod queue;
 mod recorder;
 #[cfg(test)]
 pub(crate) mod tests;
+mod thread;
 mod writer;
 
 use std::path::PathBuf;
@@ -31,7 +33,9 @@ pub const QUEUE_EVENTS_MAX: usize = 16 << 10;
 /// Events in one group commit.
 const GROUP_EVENTS_MAX: usize = 2048;
 /// Bytes of events in one group commit; one event may be larger.
-const GROUP_BYTES_MAX: usize = 4 << 20;
+const GROUP_BYTES_MAX: usize = 512 << 10;
+/// Entries that may be without their stored hash and their place in the index by session.
+const MARK_EVERY: u64 = 1024;
 /// An idle log signs a checkpoint every so many intervals.
 const IDLE_INTERVALS: u32 = 12;
 

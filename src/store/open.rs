@@ -1,38 +1,34 @@
 //! The start: keys, the tree as it was left, a check of the end, sessions left open.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
+use std::sync::Arc;
 
 use rocksdb::WriteBatch;
 
 use super::column::{Store, columns};
 use super::files::{self, CHECKPOINT_FILE, PUBLIC_KEY_FILE, file_error};
-use super::index::Index;
-use super::writer::stage;
+use super::index::{Index, Row};
+use super::writer::Writer;
 use super::{Settings, StoreError};
 use crate::ledger::{
-    Checkpoint, Event, FORMAT_VERSION, HASH_BYTES, Hash, Hashes, LedgerError, MasterKey, Place, SessionClosed, SessionId, Signer,
-    Stored, Tree, Verifier, leaf,
+    Checkpoint, Event, FORMAT_VERSION, Hash, Hashes, LedgerError, MasterKey, Place, SessionId, Signer, Stored, Tiles, Tree,
+    Verifier, leaf, tiled,
 };
 
 /// A log that is ready to be written.
 pub(super) struct Opened {
-    pub(super) store: Store,
+    pub(super) store: Arc<Store>,
     pub(super) lock: File,
-    pub(super) tree: Tree,
-    pub(super) index: Index,
-    pub(super) signer: Signer,
+    pub(super) writer: Writer,
+    pub(super) verifier: Verifier,
     pub(super) master: MasterKey,
     pub(super) keys_made: bool,
 }
 
 impl Hashes for Store {
     fn hash(&self, level: u8, number: u64) -> Result<Hash, LedgerError> {
-        let missing = LedgerError::Missing { level, number };
-        // The subtree is completed by its last leaf, and kept with it at its height.
-        let last = number.checked_add(1).and_then(|next| next.checked_shl(level.into())).and_then(|end| end.checked_sub(1));
-        let value = last.and_then(|last| self.get(&columns::HASHES, &last).ok().flatten()).ok_or(missing.clone())?;
-        let start = usize::from(level) * HASH_BYTES;
-        value.get(start..start + HASH_BYTES).and_then(Hash::from_slice).ok_or(missing)
+        tiled(level, number, |at| self.tile(at))
     }
 }
 
@@ -41,13 +37,26 @@ pub(super) fn open(settings: &Settings, now_us: u64) -> Result<Opened, StoreErro
     let lock = files::lock(&settings.path)?;
     let store = Store::open(&settings.path)?;
     let (master, signer, keys_made) = keys(settings, &store)?;
+    let verifier = signer.verifier().clone();
     let size = store.last(&columns::ENTRIES)?.map_or(0, |(index, _)| index + 1);
-    let tree = Tree::resume(size, &store)?;
-    check_end(&store, &tree)?;
-    check_newest(settings, &store, &signer, size)?;
-    let mut opened = Opened { store, lock, tree, index: Index::default(), signer, master, keys_made };
-    close_open_sessions(&mut opened, now_us)?;
-    Ok(opened)
+    check_newest(settings, &store, &verifier, size)?;
+    let marked = store.marked()?;
+    check_end(&store, marked, size)?;
+    let tree = Tree::resume(marked, &store)?;
+    let tiles = Tiles::resume(marked, |at| store.tile(at))?;
+    let (index, mut last) = open_sessions(&store)?;
+    let store = Arc::new(store);
+    let mut writer = Writer::new(Arc::clone(&store), tree, tiles, index, signer);
+    take_up(&store, &mut writer, &mut last)?;
+    for (session, number) in last {
+        // These entries have no sealed part, so that no nonce of a lost entry can come again.
+        writer.abort(session, number + 1, "crash", now_us)?;
+    }
+    if writer.size() > marked {
+        writer.mark()?;
+        writer.commit(true)?;
+    }
+    Ok(Opened { store, lock, writer, verifier, master, keys_made })
 }
 
 /// Reads the keys, makes them at the first start, and holds them against what the log says it was written with.
@@ -100,25 +109,21 @@ fn keys(settings: &Settings, store: &Store) -> Result<(MasterKey, Signer, bool),
     Ok((master, signer, made))
 }
 
-/// The last entry must be the one its stored hash speaks of, and the tree must have the root its last checkpoint names.
-fn check_end(store: &Store, tree: &Tree) -> Result<(), StoreError> {
-    if let Some((index, bytes)) = store.last(&columns::ENTRIES)? {
-        let stored = store.hash(0, index)?;
-        if stored != leaf(&bytes) {
-            return Err(StoreError::Damaged(format!("entry {index} does not have the hash it was stored with")));
-        }
+/// No entry may be missing that has a hash, and the last of them must be the one that its hash speaks of.
+fn check_end(store: &Store, marked: u64, size: u64) -> Result<(), StoreError> {
+    if marked > size {
+        return Err(StoreError::Damaged(format!("there are {size} entries and hashes of {marked}")));
     }
-    match store.last(&columns::HASHES)? {
-        Some((index, _)) if index + 1 != tree.size() => {
-            Err(StoreError::Damaged(format!("there are {} entries and hashes of {}", tree.size(), index + 1)))
-        }
-        None if tree.size() > 0 => Err(StoreError::Damaged("the hashes are missing".into())),
-        _ => Ok(()),
+    let Some(last) = marked.checked_sub(1) else { return Ok(()) };
+    match store.get(&columns::ENTRIES, &last)? {
+        Some(bytes) if store.hash(0, last)? == leaf(&bytes) => Ok(()),
+        Some(_) => Err(StoreError::Damaged(format!("entry {last} does not have the hash it was stored with"))),
+        None => Err(StoreError::Damaged(format!("entry {last} is missing"))),
     }
 }
 
 /// The log must not be shorter than what it has signed, and must have the root it has signed.
-fn check_newest(settings: &Settings, store: &Store, signer: &Signer, size: u64) -> Result<(), StoreError> {
+fn check_newest(settings: &Settings, store: &Store, verifier: &Verifier, size: u64) -> Result<(), StoreError> {
     let path = settings.path.join(CHECKPOINT_FILE);
     let note = match fs::read_to_string(&path) {
         Ok(note) => Some(note),
@@ -127,7 +132,7 @@ fn check_newest(settings: &Settings, store: &Store, signer: &Signer, size: u64) 
     };
     let stored = store.last(&columns::CHECKPOINTS)?.map(|(_, note)| note);
     for note in [note, stored].into_iter().flatten() {
-        check_note(store, signer.verifier(), &note, size)?;
+        check_note(store, verifier, &note, size)?;
     }
     Ok(())
 }
@@ -143,42 +148,57 @@ fn check_note(store: &Store, verifier: &Verifier, note: &str, size: u64) -> Resu
     Ok(())
 }
 
-/// Records the end of sessions that an earlier process has not closed. These entries have no sealed part, so that no nonce
-/// of a lost entry can come again.
-fn close_open_sessions(opened: &mut Opened, now_us: u64) -> Result<(), StoreError> {
-    let live: Vec<SessionId> =
-        opened.store.scan(&columns::LIVE, &[], false)?.map(|row| row.map(|(id, ())| id)).collect::<Result<_, _>>()?;
-    let mut batch = WriteBatch::default();
-    for session in live {
-        let number = resume(opened, session)? + 1;
-        let place = Place { index: opened.tree.size(), time_us: now_us, session: Some((session, number)) };
-        let event = Event::SessionClosed(SessionClosed { reason: "crash".into() });
-        stage(&opened.store, &mut opened.tree, &mut opened.index, &mut batch, &place, &event, None)?;
+/// The sessions that an earlier process has left open, and the number of the last entry of each that is indexed.
+fn open_sessions(store: &Store) -> Result<(Index, HashMap<SessionId, u64>), StoreError> {
+    let (mut index, mut last) = (Index::default(), HashMap::new());
+    for step in store.scan(&columns::LIVE, &[], false)? {
+        let (session, ()) = step?;
+        let damaged = || StoreError::Damaged(format!("session {session} is open and has no row"));
+        let mut row = store.get(&columns::SESSIONS, &session)?.ok_or_else(damaged)?;
+        let number = count(store, session, &mut row)?;
+        index.resume(session, row);
+        last.insert(session, number);
     }
-    if !batch.is_empty() {
-        opened.store.write(batch, true)?;
-    }
-    Ok(())
+    Ok((index, last))
 }
 
-/// Counts a session's entries again and gives the number of its last.
-fn resume(opened: &mut Opened, session: SessionId) -> Result<u64, StoreError> {
-    let damaged = || StoreError::Damaged(format!("session {session} is open and has no row"));
-    let mut row = opened.store.get(&columns::SESSIONS, &session)?.ok_or_else(damaged)?;
+/// Counts a session's indexed entries again and gives the number of the last.
+fn count(store: &Store, session: SessionId, row: &mut Row) -> Result<u64, StoreError> {
     let mut last = 0;
     row.statements = 0;
-    for step in opened.store.scan(&columns::BY_SESSION, &session.0, false)? {
-        let ((owner, number), index) = step?;
+    for step in store.scan(&columns::BY_SESSION, &session.0, false)? {
+        let ((owner, first), indexes) = step?;
         if owner != session {
             break;
         }
-        last = number;
-        let bytes = opened.store.get(&columns::ENTRIES, &index)?;
-        let bytes = bytes.ok_or_else(|| StoreError::Damaged(format!("entry {index} is missing")))?;
-        if matches!(Stored::read(&bytes)?.event, Event::Statement(_) | Event::Execution(_)) {
-            row.statements += 1;
+        last = first.saturating_add(indexes.len() as u64).saturating_sub(1);
+        for index in indexes {
+            let bytes = store.get(&columns::ENTRIES, &index)?;
+            let bytes = bytes.ok_or_else(|| StoreError::Damaged(format!("entry {index} is missing")))?;
+            if matches!(Stored::read(&bytes)?.event, Event::Statement(_) | Event::Execution(_)) {
+                row.statements += 1;
+            }
         }
     }
-    opened.index.resume(session, row);
     Ok(last)
+}
+
+/// Takes up the entries that have no hash stored yet.
+fn take_up(store: &Store, writer: &mut Writer, last: &mut HashMap<SessionId, u64>) -> Result<(), StoreError> {
+    let from = writer.size();
+    for step in store.scan(&columns::ENTRIES, &from.to_be_bytes(), false)? {
+        let (index, bytes) = step?;
+        if index != writer.size() {
+            return Err(StoreError::Damaged(format!("entry {} is missing", writer.size())));
+        }
+        let entry = Stored::read(&bytes)?;
+        if let Some((session, number)) = entry.place.session
+            && let Some(known) = last.get_mut(&session)
+        {
+            *known = number;
+        }
+        // What else changed with it was written with it.
+        let _ = writer.follow(&Place { index, ..entry.place }, &entry.event, leaf(&bytes));
+    }
+    Ok(())
 }

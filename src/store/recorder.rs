@@ -6,7 +6,10 @@ use std::sync::{Arc, mpsc};
 
 use super::LogFailed;
 use super::queue::{Request, Session, Shared, event_bytes};
-use crate::ledger::{BODY_BYTES_MAX, Event, SessionId};
+use crate::ledger::{BODY_BYTES_MAX, Body, Event, SessionId};
+
+/// Larger events are left to the thread: compressing and storing them takes time that other sessions would miss.
+const AT_ONCE_BYTES_MAX: usize = 8 << 10;
 
 /// Where an event of a session stands among its events: 1 is the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -94,7 +97,8 @@ impl Recorder {
         self.watch.session.id
     }
 
-    /// Hands an event to the writer; never waits, also when the queue is over its bound. `now_us` is the time it happened.
+    /// Writes an event if it is small and that can be done at once, else hands it to the log's thread; never waits for long, also
+    /// when the queue is over its bound. `now_us` is the time it happened.
     ///
     /// # Errors
     /// The log has failed or is closed, or the event is too large: nothing may run that depends on it.
@@ -107,11 +111,35 @@ impl Recorder {
             return Err(LogFailed::Oversize(bytes));
         }
         let number = self.appended + 1;
+        let mut body = None;
+        if bytes <= AT_ONCE_BYTES_MAX && self.watch.shared.at_once && self.durable().0 == self.appended {
+            let made = Body::of(&event).map_err(|_| LogFailed::Oversize(bytes))?;
+            body = self.write(number, &event, made, now_us)?;
+            if body.is_none() {
+                self.appended = number;
+                return Ok(Position(number));
+            }
+        }
         self.watch.shared.entered(bytes);
-        let request = Request::Append { session: Arc::clone(&self.watch.session), number, event, now_us, bytes };
+        let request = Request::Append { session: Arc::clone(&self.watch.session), number, event, body, now_us, bytes };
         self.sender.send(request).map_err(|_| self.watch.shared.failure().unwrap_or(LogFailed::Closed))?;
         self.appended = number;
         Ok(Position(number))
+    }
+
+    /// Writes an event of which nothing before it waits; gives the body back if the writer is not free.
+    fn write(&self, number: u64, event: &Event, body: Body, now_us: u64) -> Result<Option<Body>, LogFailed> {
+        let Watch { session, shared } = &self.watch;
+        let Some(mut writer) = shared.writer_now() else { return Ok(Some(body)) };
+        let Some(writer) = writer.as_mut() else { return Ok(Some(body)) };
+        let staged = writer.append(session, number, event, body, now_us);
+        if let Err(error) = staged.and_then(|()| writer.commit(false)) {
+            shared.fail(&error);
+            return Err(shared.failure().unwrap_or(LogFailed::Closed));
+        }
+        shared.size.store(writer.size(), Ordering::Release);
+        session.durable.store(number, Ordering::Release);
+        Ok(None)
     }
 
     /// A watch on this session that can be used while the recorder is lent out.

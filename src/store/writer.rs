@@ -1,41 +1,139 @@
-//! The one thread that writes: encodes, seals, hashes and indexes what is queued, commits it in groups, signs checkpoints.
+//! What writes: gives events their place, seals, hashes and indexes them, commits them, signs checkpoints. One at a time has it,
+//! a session that appends a little or the log's thread.
 
-use std::fs::File;
-use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 
 use rocksdb::WriteBatch;
 
 use super::column::{Store, columns};
-use super::files::{self, CHECKPOINT_FILE};
-use super::index::{Change, Index};
-use super::queue::{Request, Session, Shared};
-use super::{Durability, GROUP_BYTES_MAX, GROUP_EVENTS_MAX, IDLE_INTERVALS, LogFailed, Settings, StoreError};
-use crate::ledger::{DataKey, Event, Place, SessionClosed, Signer, Tree, encode, leaf};
+use super::index::{Change, Index, Runs};
+use super::queue::Session;
+use super::{MARK_EVERY, StoreError};
+use crate::ledger::{
+    Body, DataKey, Event, Hash, Place, SessionClosed, SessionId, Signer, TileAt, Tiles, Tree, encode_with, leaf, tile_bytes,
+};
 
-/// Puts an entry, its hashes and its indexes into a batch, and appends it to the tree.
-pub(super) fn stage(
-    store: &Store,
-    tree: &mut Tree,
-    index: &mut Index,
-    batch: &mut WriteBatch,
-    place: &Place,
-    event: &Event,
-    key: Option<&DataKey>,
-) -> Result<(), StoreError> {
-    let bytes = encode(place, event, key)?;
-    let hashes: Vec<u8> = tree.append(leaf(&bytes)).iter().flat_map(|hash| hash.0).collect();
-    store.put(batch, &columns::ENTRIES, &place.index, &bytes)?;
-    store.put(batch, &columns::HASHES, &place.index, &hashes)?;
-    index.follow(place, event).iter().try_for_each(|change| stage_change(store, batch, change))
+/// An event to be written.
+pub(super) struct Ready<'a> {
+    /// The session, and the event's number in it.
+    pub(super) session: Option<(SessionId, u64)>,
+    pub(super) event: &'a Event,
+    pub(super) body: Body,
+    pub(super) key: Option<&'a DataKey>,
+    pub(super) now_us: u64,
+}
+
+/// The end of the log.
+pub(super) struct Writer {
+    store: Arc<Store>,
+    tree: Tree,
+    tiles: Tiles,
+    /// Tiles that are full and not stored yet.
+    full: Vec<(TileAt, Vec<Hash>)>,
+    index: Index,
+    runs: Runs,
+    /// How many entries have their hash stored and are indexed by session.
+    marked: u64,
+    signer: Signer,
+    batch: WriteBatch,
+}
+
+impl Writer {
+    /// A writer behind the first `tree.size()` entries, all of which are marked.
+    pub(super) fn new(store: Arc<Store>, tree: Tree, tiles: Tiles, index: Index, signer: Signer) -> Self {
+        let marked = tree.size();
+        let (full, runs, batch) = (Vec::new(), Runs::default(), WriteBatch::default());
+        Self { store, tree, tiles, full, index, runs, marked, signer, batch }
+    }
+
+    /// Entries in the log, staged ones included.
+    pub(super) fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Stages an event of a session. With the first the session's key is stored.
+    pub(super) fn append(
+        &mut self,
+        session: &Session,
+        number: u64,
+        event: &Event,
+        body: Body,
+        now_us: u64,
+    ) -> Result<(), StoreError> {
+        if number == 1 {
+            self.store.put(&mut self.batch, &columns::KEYS, &session.id, &session.wrapped)?;
+        }
+        self.stage(Ready { session: Some((session.id, number)), event, body, key: Some(&session.key), now_us })
+    }
+
+    /// Stages the end of a session whose recorder is gone, unless it has ended.
+    pub(super) fn abort(&mut self, session: SessionId, number: u64, reason: &str, now_us: u64) -> Result<(), StoreError> {
+        if !self.index.is_open(&session) {
+            return Ok(());
+        }
+        let event = Event::SessionClosed(SessionClosed { reason: reason.into() });
+        self.stage(Ready { session: Some((session, number)), event: &event, body: Body::of(&event)?, key: None, now_us })
+    }
+
+    /// Stages an event.
+    pub(super) fn stage(&mut self, ready: Ready<'_>) -> Result<(), StoreError> {
+        let Ready { session, event, body, key, now_us } = ready;
+        let place = Place { index: self.tree.size(), time_us: now_us, session };
+        let bytes = encode_with(&place, event, body, key)?;
+        self.store.put_entry(&mut self.batch, place.index, &bytes)?;
+        let changes = self.follow(&place, event, leaf(&bytes));
+        changes.iter().try_for_each(|change| stage_change(&self.store, &mut self.batch, change))
+    }
+
+    /// Goes on behind an entry; says what else changes with it.
+    pub(super) fn follow(&mut self, place: &Place, event: &Event, leaf: Hash) -> Vec<Change> {
+        self.tree.append(leaf);
+        let Self { tiles, full, .. } = self;
+        tiles.append(leaf, |at, row| full.push((at, row)));
+        self.runs.add(place);
+        self.index.follow(place, event)
+    }
+
+    /// Stages what makes entries be found: hashes and indexes of all that have none yet.
+    pub(super) fn mark(&mut self) -> Result<(), StoreError> {
+        let full = self.full.drain(..).map(|(at, row)| (at, tile_bytes(&row)));
+        let begun = self.tiles.begun().map(|(at, row)| (at, tile_bytes(row)));
+        for (at, row) in full.chain(begun) {
+            self.store.put(&mut self.batch, &columns::HASHES, &at, &row)?;
+        }
+        for (key, indexes) in self.runs.take() {
+            self.store.put(&mut self.batch, &columns::BY_SESSION, &key, &indexes)?;
+        }
+        self.marked = self.tree.size();
+        Ok(())
+    }
+
+    /// Writes what is staged, all of it or nothing.
+    pub(super) fn commit(&mut self, sync: bool) -> Result<(), StoreError> {
+        if self.tree.size() - self.marked >= MARK_EVERY {
+            self.mark()?;
+        }
+        if !self.batch.is_empty() {
+            self.store.write(std::mem::take(&mut self.batch), sync)?;
+        }
+        Ok(())
+    }
+
+    /// Signs the log as it is and writes that; gives its size and the note, which nobody may be shown before it is on the disk.
+    pub(super) fn checkpoint(&mut self, now_us: u64) -> Result<(u64, String), StoreError> {
+        let size = self.tree.size();
+        let note = self.signer.note(size, self.tree.root(), now_us);
+        if self.marked < size {
+            self.mark()?;
+        }
+        self.store.put(&mut self.batch, &columns::CHECKPOINTS, &size, &note)?;
+        self.commit(false)?;
+        Ok((size, note))
+    }
 }
 
 fn stage_change(store: &Store, batch: &mut WriteBatch, change: &Change) -> Result<(), StoreError> {
     match change {
-        Change::BySession(session, number, index) => store.put(batch, &columns::BY_SESSION, &(*session, *number), index),
         Change::Opened(session, row) => {
             store.put(batch, &columns::SESSIONS, session, row)?;
             store.put(batch, &columns::LIVE, session, &())?;
@@ -49,243 +147,4 @@ fn stage_change(store: &Store, batch: &mut WriteBatch, change: &Change) -> Resul
         }
         Change::Hold(hold, index) => store.put(batch, &columns::HOLDS, &(hold.clone(), *index), &()),
     }
-}
-
-/// What the thread owns.
-pub(super) struct Writer {
-    store: Store,
-    tree: Tree,
-    index: Index,
-    signer: Signer,
-    shared: Arc<Shared>,
-    receiver: Receiver<Request>,
-    sync: bool,
-    every: Duration,
-    newest_file: PathBuf,
-    witness: Option<PathBuf>,
-    signed_at: Option<Instant>,
-    signed_size: u64,
-    /// Held until the database is closed: fields are dropped in order.
-    _lock: File,
-}
-
-/// Whether the loop goes on.
-enum Next {
-    More,
-    Close(std::sync::mpsc::SyncSender<Result<(), LogFailed>>),
-    Stop,
-}
-
-impl Writer {
-    #[expect(clippy::too_many_arguments, reason = "the parts are made by the start and meet here only")]
-    pub(super) fn new(
-        store: Store,
-        lock: File,
-        tree: Tree,
-        index: Index,
-        signer: Signer,
-        settings: &Settings,
-        shared: Arc<Shared>,
-        receiver: Receiver<Request>,
-    ) -> Self {
-        Self {
-            store,
-            tree,
-            index,
-            signer,
-            shared,
-            receiver,
-            sync: settings.durability == Durability::Power,
-            every: Duration::from_millis(settings.checkpoint_every_ms.max(1)),
-            newest_file: settings.path.join(CHECKPOINT_FILE),
-            witness: settings.witness.clone(),
-            signed_at: None,
-            signed_size: 0,
-            _lock: lock,
-        }
-    }
-
-    /// Runs until the log is closed or dropped.
-    pub(super) fn run(mut self) {
-        let mut next = Next::More;
-        while matches!(next, Next::More) {
-            match self.receiver.recv_timeout(self.due()) {
-                Ok(first) => next = self.group(first),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => next = Next::Stop,
-            }
-            if matches!(next, Next::More) && self.due().is_zero() && self.shared.failed.get().is_none() {
-                let signed = self.checkpoint();
-                self.fail_on(signed);
-            }
-        }
-        let answer = match &next {
-            Next::Close(_) if self.shared.failed.get().is_none() => {
-                let signed = self.checkpoint();
-                self.fail_on(signed);
-                self.shared.failure().map_or(Ok(()), Err)
-            }
-            _ => self.shared.failure().map_or(Ok(()), Err),
-        };
-        self.shared.closed.store(true, Ordering::Release);
-        self.refuse_rest();
-        drop(self);
-        if let Next::Close(done) = next {
-            let _ = done.send(answer);
-        }
-    }
-
-    /// Time until the next checkpoint is due: an interval if there is something new, a longer one if not.
-    fn due(&self) -> Duration {
-        let Some(signed_at) = self.signed_at else { return Duration::ZERO };
-        if self.shared.failed.get().is_some() {
-            return Duration::from_secs(3600);
-        }
-        let wait = if self.signed_size == self.tree.size() { self.every * IDLE_INTERVALS } else { self.every };
-        wait.saturating_sub(signed_at.elapsed())
-    }
-
-    /// Commits the first request and what else is queued.
-    fn group(&mut self, first: Request) -> Next {
-        let (mut group, mut bytes, mut next) = (Vec::new(), 0, Next::More);
-        let mut request = Some(first);
-        while let Some(one) = request.take() {
-            match one {
-                Request::Close(done) => next = Next::Close(done),
-                Request::Stop => next = Next::Stop,
-                one => {
-                    bytes += bytes_of(&one);
-                    group.push(one);
-                }
-            }
-            if matches!(next, Next::More) && group.len() < GROUP_EVENTS_MAX && bytes < GROUP_BYTES_MAX {
-                request = self.receiver.try_recv().ok();
-            }
-        }
-        if self.shared.failed.get().is_none() {
-            let written = self.commit(&group);
-            self.fail_on(written);
-        }
-        let outcome = self.shared.failed.get().cloned();
-        let events = group.iter().filter(|one| bytes_of(one) > 0).count();
-        if outcome.is_none() {
-            group.iter().for_each(acknowledge);
-        }
-        group.into_iter().for_each(|one| answer(one, outcome.as_ref()));
-        self.shared.left(bytes, events);
-        next
-    }
-
-    fn commit(&mut self, group: &[Request]) -> Result<(), StoreError> {
-        let mut batch = WriteBatch::default();
-        for request in group {
-            self.stage_request(&mut batch, request)?;
-        }
-        if !batch.is_empty() {
-            self.store.write(batch, self.sync)?;
-            self.shared.size.store(self.tree.size(), Ordering::Release);
-        }
-        Ok(())
-    }
-
-    fn stage_request(&mut self, batch: &mut WriteBatch, request: &Request) -> Result<(), StoreError> {
-        let index = self.tree.size();
-        match request {
-            Request::Append { session, number, event, now_us, .. } => {
-                if *number == 1 {
-                    self.store.put(batch, &columns::KEYS, &session.id, &session.wrapped)?;
-                }
-                let place = Place { index, time_us: *now_us, session: Some((session.id, *number)) };
-                stage(&self.store, &mut self.tree, &mut self.index, batch, &place, event, Some(&session.key))
-            }
-            Request::Record { event, now_us, .. } => {
-                let place = Place { index, time_us: *now_us, session: None };
-                stage(&self.store, &mut self.tree, &mut self.index, batch, &place, event, None)
-            }
-            Request::Gone { session, number } if self.index.is_open(&session.id) => {
-                let place = Place { index, time_us: now_us(), session: Some((session.id, *number)) };
-                let event = Event::SessionClosed(SessionClosed { reason: "aborted".into() });
-                stage(&self.store, &mut self.tree, &mut self.index, batch, &place, &event, None)
-            }
-            Request::Gone { .. } | Request::Close(_) | Request::Stop => Ok(()),
-        }
-    }
-
-    /// Signs the tree as it is. It is flushed to the disk before it is shown to anyone: a witness never knows more than
-    /// what survives a loss of power.
-    fn checkpoint(&mut self) -> Result<(), StoreError> {
-        let size = self.tree.size();
-        let note = self.signer.note(size, self.tree.root(), now_us());
-        let mut batch = WriteBatch::default();
-        self.store.put(&mut batch, &columns::CHECKPOINTS, &size, &note)?;
-        self.store.write(batch, true)?;
-        files::replace(&self.newest_file, &note, self.sync)?;
-        if let Some(witness) = &self.witness {
-            let failed = files::append(witness, &format!("{note}\n"), self.sync).err().map(|error| error.to_string());
-            if let Some(error) = &failed {
-                tracing::error!(%error, "the witness file cannot be written");
-            }
-            *self.shared.witness_failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
-        }
-        (self.signed_at, self.signed_size) = (Some(Instant::now()), size);
-        Ok(())
-    }
-
-    fn fail_on(&self, result: Result<(), StoreError>) {
-        if let Err(error) = result {
-            tracing::error!(%error, "the log cannot be written: statements are refused from now on");
-            let _ = self.shared.failed.set(LogFailed::Write(error.to_string()));
-            self.shared.shorter.notify_waiters();
-        }
-    }
-
-    /// Answers what came behind the end.
-    fn refuse_rest(&self) {
-        while let Ok(request) = self.receiver.try_recv() {
-            self.shared.left(bytes_of(&request), usize::from(bytes_of(&request) > 0));
-            answer(request, Some(&LogFailed::Closed));
-        }
-        self.shared.shorter.notify_waiters();
-    }
-}
-
-/// Moves a session's durable position up to a request that has been written.
-fn acknowledge(request: &Request) {
-    if let Request::Append { session, number, .. } = request {
-        session.durable.store(*number, Ordering::Release);
-    }
-}
-
-/// Tells whoever waits for a request what became of it: a session once for all its requests of a group.
-fn answer(request: Request, failed: Option<&LogFailed>) {
-    let moved = |session: &Session| session.moved.notify_waiters();
-    match request {
-        Request::Append { session, number, .. } => {
-            if failed.is_some() || session.durable.load(Ordering::Acquire) == number {
-                moved(&session);
-            }
-        }
-        Request::Record { done, .. } => {
-            // Whoever does not wait any more needs no answer.
-            let _ = done.send(failed.cloned().map_or(Ok(()), Err));
-        }
-        Request::Gone { session, .. } => moved(&session),
-        Request::Close(done) => {
-            let _ = done.send(failed.cloned().map_or(Ok(()), Err));
-        }
-        Request::Stop => {}
-    }
-}
-
-/// Bytes a request was counted with; 0 for those that were not counted.
-fn bytes_of(request: &Request) -> usize {
-    match request {
-        Request::Append { bytes, .. } | Request::Record { bytes, .. } => *bytes,
-        Request::Gone { .. } | Request::Close(_) | Request::Stop => 0,
-    }
-}
-
-fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Body, Format, Frame, Malformed};
+use super::{Body, Format, Frame, HEADER_BYTES, Malformed};
 
 /// Type bytes of client messages.
 pub mod client_tag {
@@ -40,6 +40,11 @@ fn slice(frame: &Frame, part: &[u8]) -> Bytes {
     frame.bytes().slice_ref(part)
 }
 
+/// The body of a message of which only the beginning is there.
+fn begun(head: &Bytes) -> Body<'_> {
+    Body::new(head.first().copied().unwrap_or_default(), head.get(HEADER_BYTES..).unwrap_or_default())
+}
+
 /// Query: one text, any number of statements.
 #[derive(Debug, Clone)]
 pub struct Query {
@@ -57,6 +62,15 @@ impl Query {
         let text = body.string()?;
         body.end()?;
         Ok(Self { text: slice(frame, text) })
+    }
+
+    /// Reads what there is of a message of which only the beginning is there.
+    ///
+    /// # Errors
+    /// A field missing that should be there.
+    pub fn begun(head: &Bytes) -> Result<Self, Malformed> {
+        let body = begun(head);
+        Ok(Self { text: head.slice_ref(body.rest()) })
     }
 }
 
@@ -83,6 +97,16 @@ impl Parse {
         let parameter_oids = (0..count).map(|_| body.oid()).collect::<Result<_, _>>()?;
         body.end()?;
         Ok(Self { name: slice(frame, name), text: slice(frame, text), parameter_oids })
+    }
+
+    /// Reads what there is of a message of which only the beginning is there.
+    ///
+    /// # Errors
+    /// A field missing that should be there.
+    pub fn begun(head: &Bytes) -> Result<Self, Malformed> {
+        let mut body = begun(head);
+        let name = head.slice_ref(body.string()?);
+        Ok(Self { name, text: head.slice_ref(body.rest()), parameter_oids: Vec::new() })
     }
 }
 
@@ -122,6 +146,16 @@ impl Bind {
             parameters,
             result_formats,
         })
+    }
+
+    /// Reads the names in a message of which only the beginning is there.
+    ///
+    /// # Errors
+    /// A field missing that should be there.
+    pub fn begun(head: &Bytes) -> Result<Self, Malformed> {
+        let mut body = begun(head);
+        let (portal, statement) = (head.slice_ref(body.string()?), head.slice_ref(body.string()?));
+        Ok(Self { portal, statement, parameter_formats: Vec::new(), parameters: Vec::new(), result_formats: Vec::new() })
     }
 
     /// The format of parameter `index`, counted from 0.

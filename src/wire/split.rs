@@ -5,6 +5,9 @@ use bytes::{Bytes, BytesMut};
 use super::frame::frame_bytes;
 use super::{Frame, HEADER_BYTES, Malformed, Run};
 
+/// Bytes of a message that is too long to be collected that come with the news of it.
+const HEAD_BYTES: usize = 4096;
+
 /// What a splitter collects whole, and which types it hands on in runs and parts.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -27,7 +30,7 @@ pub enum Place {
     Last,
 }
 
-/// A part of a bulk message that is too long to be collected.
+/// A part of a message that is too long to be collected.
 #[derive(Debug, Clone)]
 pub struct Part {
     /// The type byte of its message.
@@ -47,12 +50,14 @@ pub enum Piece {
     Run(Run),
     /// A part of one long bulk message.
     Part(Part),
-    /// A message of another type over the limit. Its bytes are dropped as they come in.
+    /// A message of another type over the limit. What follows of it is dropped as it comes in, unless `pass` is called.
     Oversize {
         /// The type byte.
         tag: u8,
         /// Its length with header.
         frame_bytes: usize,
+        /// Its beginning, with the header: some thousand bytes.
+        head: Bytes,
     },
 }
 
@@ -60,7 +65,7 @@ pub enum Piece {
 enum Within {
     Nothing,
     Part { tag: u8, rest_bytes: usize },
-    Skip { rest_bytes: usize },
+    Skip { tag: u8, rest_bytes: usize },
 }
 
 /// Cuts what is read from one socket into pieces.
@@ -106,6 +111,19 @@ impl Splitter {
         }
     }
 
+    /// What follows of the message that was too long comes in parts, the first of them in the middle of it.
+    pub fn pass(&mut self) {
+        if let Within::Skip { tag, rest_bytes } = self.within {
+            self.within = Within::Part { tag, rest_bytes };
+        }
+    }
+
+    /// True while parts of a message have come out, and not its last.
+    #[must_use]
+    pub fn is_amid_parts(&self) -> bool {
+        matches!(self.within, Within::Part { .. })
+    }
+
     /// True between two messages with nothing read of the next.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -120,8 +138,8 @@ impl Splitter {
     pub fn next(&mut self) -> Result<Option<Piece>, Malformed> {
         match self.within {
             Within::Part { tag, rest_bytes } => Ok(self.part(tag, rest_bytes, false)),
-            Within::Skip { rest_bytes } => {
-                self.skip(rest_bytes);
+            Within::Skip { tag, rest_bytes } => {
+                self.skip(tag, rest_bytes);
                 if matches!(self.within, Within::Nothing) { self.start() } else { Ok(None) }
             }
             Within::Nothing => self.start(),
@@ -135,8 +153,7 @@ impl Splitter {
             if bulk {
                 return Ok(self.part(tag, length, true));
             }
-            self.skip(length);
-            return Ok(Some(Piece::Oversize { tag, frame_bytes: length }));
+            return Ok(self.oversize(tag, length));
         }
         if length > self.buffer.len() {
             return Ok(None);
@@ -180,10 +197,21 @@ impl Splitter {
         Some(Piece::Part(Part { tag, place, bytes }))
     }
 
-    fn skip(&mut self, rest_bytes: usize) {
+    fn oversize(&mut self, tag: u8, frame_bytes: usize) -> Option<Piece> {
+        // One byte at least is left, so that a last part follows where the rest is passed on.
+        let head_bytes = HEAD_BYTES.min(frame_bytes - 1);
+        if self.buffer.len() < head_bytes {
+            return None;
+        }
+        let head = self.buffer.split_to(head_bytes).freeze();
+        self.within = Within::Skip { tag, rest_bytes: frame_bytes - head_bytes };
+        Some(Piece::Oversize { tag, frame_bytes, head })
+    }
+
+    fn skip(&mut self, tag: u8, rest_bytes: usize) {
         let dropped = rest_bytes.min(self.buffer.len());
         let _ = self.buffer.split_to(dropped);
         let rest_bytes = rest_bytes - dropped;
-        self.within = if rest_bytes == 0 { Within::Nothing } else { Within::Skip { rest_bytes } };
+        self.within = if rest_bytes == 0 { Within::Nothing } else { Within::Skip { tag, rest_bytes } };
     }
 }

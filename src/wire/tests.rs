@@ -65,7 +65,7 @@ fn seen(stream: &[u8], chunks: &[usize], limits: Limits) -> Seen {
                         }
                     }
                 }
-                Ok(Some(Piece::Oversize { tag, frame_bytes })) => seen.oversize.push((tag, frame_bytes)),
+                Ok(Some(Piece::Oversize { tag, frame_bytes, .. })) => seen.oversize.push((tag, frame_bytes)),
             }
         }
     }
@@ -188,10 +188,46 @@ fn lengths_out_of_bounds_end_the_stream_before_anything_is_kept() {
     let mut splitter = Splitter::new(LIMITS);
     splitter.buffer().extend_from_slice(b"Q\x3f\xff\xff\xffsome");
     assert_eq!(splitter.lacking_bytes(), 0, "no room is made for what is not collected");
-    assert!(matches!(splitter.next(), Ok(Some(Piece::Oversize { tag: b'Q', frame_bytes: 0x4000_0000 }))));
+    assert!(matches!(splitter.next(), Ok(None)), "its head is not all there");
+    splitter.buffer().extend_from_slice(&[b'x'; 5000]);
+    let Ok(Some(Piece::Oversize { tag: b'Q', frame_bytes: 0x4000_0000, head })) = splitter.next() else { panic!("not oversize") };
+    assert!(head.starts_with(b"Q\x3f\xff\xff\xffsomex") && head.len() == 4096);
     assert!(matches!(splitter.next(), Ok(None)) && splitter.buffer().is_empty() && !splitter.is_empty());
     for (length, good) in [(0u32, false), (7, false), (8, true), (10_004, true), (10_005, false), (u32::MAX, false)] {
         assert_eq!(StartupPacket::frame_bytes(length.to_be_bytes()).is_ok(), good, "{length}");
+    }
+}
+
+#[test]
+fn what_is_too_long_is_passed_on_where_it_may_be() {
+    for body_bytes in [301usize, 4091, 4092, 9000] {
+        let long = frame(b'Q', &vec![b'x'; body_bytes]).into_bytes();
+        let stream = [long.clone(), long.clone(), frame(b'S', b"").into_bytes()].concat();
+        for chunk in [1usize, 7, 4096, 20_000] {
+            let (mut splitter, mut passed, mut dropped, mut pass) = (Splitter::new(LIMITS), Vec::new(), 0, true);
+            let mut last = None;
+            for bytes in stream.chunks(chunk) {
+                splitter.buffer().extend_from_slice(bytes);
+                while let Some(piece) = splitter.next().unwrap() {
+                    match piece {
+                        Piece::Oversize { head, .. } if std::mem::take(&mut pass) => {
+                            passed.extend_from_slice(&head);
+                            splitter.pass();
+                            assert!(splitter.is_amid_parts());
+                        }
+                        Piece::Oversize { .. } => dropped += 1,
+                        Piece::Part(part) => {
+                            passed.extend_from_slice(&part.bytes);
+                            assert_eq!(part.place == Place::Last, passed.len() == long.len());
+                            assert_eq!(splitter.is_amid_parts(), part.place != Place::Last);
+                        }
+                        Piece::Frame(frame) => last = Some(frame.tag()),
+                        Piece::Run(_) => panic!("nothing is bulk"),
+                    }
+                }
+            }
+            assert!(passed == long && dropped == 1 && last == Some(b'S'), "{body_bytes} {chunk}");
+        }
     }
 }
 

@@ -48,7 +48,8 @@ impl<W: Write> Player<W> {
             let line = self.line(entry);
             return writeln!(self.out, "{line}");
         }
-        if !matches!(entry.event, Event::Reply(_)) {
+        let goes_on = matches!(&entry.event, Event::Passed(event) if !event.last);
+        if !goes_on && !matches!(entry.event, Event::Reply(_)) {
             write!(self.out, "\n{}  ", at(entry.place.time_us))?;
         }
         match &entry.event {
@@ -63,6 +64,11 @@ impl<W: Write> Player<W> {
                 Ok(())
             }
             Event::Reply(event) => self.reply(event, entry.content),
+            Event::Passed(_) if goes_on => Ok(()),
+            Event::Passed(event) => {
+                let bytes = event.at.saturating_add(u64::try_from(event.bytes.len()).unwrap_or_default());
+                writeln!(self.out, "#{} its message of {bytes} bytes was passed on unread", event.number)
+            }
             Event::HoldOpened(event) => {
                 let approvers = shown(&event.approvers.join(", "));
                 writeln!(self.out, "#{} held as {}: needs {} of {approvers}", event.number, shown(&event.hold), event.approvals)
@@ -187,6 +193,10 @@ impl<W: Write> Player<W> {
                     .collect::<Vec<_>>(),
             }),
             Event::Reply(event) => self.reply_line(event),
+            Event::Passed(event) => json!({
+                "kind": "passed", "number": event.number, "at": event.at, "last": event.last,
+                "bytes": String::from_utf8_lossy(&event.bytes),
+            }),
             Event::HoldOpened(event) => json!({
                 "kind": "hold", "hold": event.hold, "number": event.number, "approvers": event.approvers,
                 "approvals": event.approvals,

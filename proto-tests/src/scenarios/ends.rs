@@ -1,0 +1,141 @@
+//! How sessions end.
+
+use crate::transcript::{SYNC, Scenario, Stage, TERMINATE, copy_data, query, run};
+
+pub(super) const ALL: &[Scenario] = &[
+    ("terminated-when-idle", idle),
+    ("terminated-in-a-transaction", in_transaction),
+    ("terminated-amid-a-query", amid_query),
+    ("terminated-amid-rows", amid_rows),
+    ("terminated-amid-copy", amid_copy),
+    ("terminated-amid-a-pipeline", amid_pipeline),
+    ("idle-timeouts", idle_timeouts),
+    ("terminate", terminate),
+    ("terminate-behind-queries", behind_queries),
+    ("a-client-vanishes", vanishes),
+    ("a-client-shuts-its-side", shuts),
+];
+
+fn terminate_backend(stage: &Stage<'_>, wire: &crate::Wire) {
+    stage.owner(&format!("select pg_terminate_backend({})", wire.key.0));
+}
+
+fn until_gone(stage: &Stage<'_>, pid: i32) {
+    stage.owner_until(&format!("select count(*) from pg_stat_activity where pid = {pid}"), "0");
+}
+
+fn until_running(stage: &Stage<'_>, wire: &crate::Wire) {
+    stage.owner_until(
+        &format!("select count(*) from pg_stat_activity where pid = {} and wait_event = 'PgSleep'", wire.key.0),
+        "1",
+    );
+}
+
+fn idle(stage: &mut Stage<'_>) {
+    let mut wire = stage.connect();
+    terminate_backend(stage, &wire);
+    stage.end(&mut wire);
+}
+
+fn in_transaction(stage: &mut Stage<'_>) {
+    let mut wire = stage.connect();
+    stage.ask(&mut wire, &["begin", "select 1"]);
+    terminate_backend(stage, &wire);
+    stage.end(&mut wire);
+}
+
+fn amid_query(stage: &mut Stage<'_>) {
+    let mut wire = stage.connect();
+    wire.ask("select 1; select pg_sleep(25)");
+    until_running(stage, &wire);
+    terminate_backend(stage, &wire);
+    stage.end(&mut wire);
+}
+
+fn amid_rows(stage: &mut Stage<'_>) {
+    let mut wire = stage.connect();
+    wire.ask("select repeat('x', 9000) from generate_series(1, 3) union all select pg_sleep(25)::text");
+    until_running(stage, &wire);
+    terminate_backend(stage, &wire);
+    stage.end(&mut wire);
+}
+
+fn amid_copy(stage: &mut Stage<'_>) {
+    let mut wire = stage.connect();
+    wire.ask("copy (select repeat('x', 9000) from generate_series(1, 3) union all select pg_sleep(25)::text) to stdout");
+    until_running(stage, &wire);
+    terminate_backend(stage, &wire);
+    stage.end(&mut wire);
+    let mut wire = stage.connect();
+    stage.ask(&mut wire, &["create temp table ac(i int)"]);
+    wire.ask("copy ac from stdin");
+    stage.until(&mut wire, b"G", 1);
+    wire.send(&copy_data("1\n")).unwrap();
+    terminate_backend(stage, &wire);
+    stage.end(&mut wire);
+}
+
+fn amid_pipeline(stage: &mut Stage<'_>) {
+    let mut wire = stage.connect();
+    wire.send(&[run("select 1"), run("select pg_sleep(25)"), run("select 2"), SYNC.to_vec(), query("select 3")].concat())
+        .unwrap();
+    until_running(stage, &wire);
+    terminate_backend(stage, &wire);
+    stage.end(&mut wire);
+}
+
+fn idle_timeouts(stage: &mut Stage<'_>) {
+    let mut wire = stage.connect();
+    stage.ask(&mut wire, &["set idle_in_transaction_session_timeout to '150ms'", "begin"]);
+    stage.end(&mut wire);
+    let mut wire = stage.connect();
+    // from PostgreSQL 14 on
+    if wire.query("show idle_session_timeout").sqlstate().is_none() {
+        stage.ask(&mut wire, &["set idle_session_timeout to '150ms'"]);
+        stage.end(&mut wire);
+    }
+}
+
+fn terminate(stage: &mut Stage<'_>) {
+    let mut wire = stage.connect();
+    let pid = wire.key.0;
+    wire.send(TERMINATE).unwrap();
+    stage.end(&mut wire);
+    until_gone(stage, pid);
+}
+
+fn behind_queries(stage: &mut Stage<'_>) {
+    stage.owner("drop table if exists tbq; create table tbq(i int)");
+    let mut wire = stage.connect();
+    let queries = [
+        query("insert into tbq select 1 from pg_sleep(0.3)"),
+        query("insert into tbq values (2)"),
+        run("insert into tbq values (3)"),
+    ];
+    wire.send(&[queries.concat(), SYNC.to_vec(), TERMINATE.to_vec()].concat()).unwrap();
+    stage.end(&mut wire);
+    let stored = stage.owner("select count(*) from tbq");
+    stage.note(stored);
+}
+
+fn vanishes(stage: &mut Stage<'_>) {
+    stage.owner("drop table if exists cv; create table cv(i int)");
+    let mut wire = stage.connect();
+    let pid = wire.key.0;
+    stage.ask(&mut wire, &["begin", "insert into cv values (1)", "lock table cv"]);
+    drop(wire);
+    until_gone(stage, pid);
+    let stored = stage.owner("select count(*) from cv");
+    stage.note(stored);
+}
+
+/// Rows that nobody takes any more.
+fn shuts(stage: &mut Stage<'_>) {
+    let mut wire = stage.connect();
+    let pid = wire.key.0;
+    wire.ask("select repeat('x', 1000) from generate_series(1, 1000000)");
+    let _ = wire.read().unwrap();
+    drop(wire);
+    until_gone(stage, pid);
+    stage.note("gone");
+}
