@@ -1,6 +1,7 @@
-//! The admin API on loopback: holds are listed, shown and answered here, by people who log in with their own credential; and
-//! whoever watches the process finds its health and its numbers.
+//! The admin API on loopback: holds are listed, shown and answered here, sessions ended and access withdrawn, by people who log in
+//! with their own credential; and whoever watches the process finds its health and its numbers.
 
+mod access;
 mod api;
 mod login;
 mod metrics;
@@ -9,9 +10,13 @@ mod outlook;
 #[cfg(test)]
 mod tests;
 
+pub use access::{Keep, Power};
 pub use api::{Admin, router, serve};
 pub use login::Authenticate;
 pub use outlook::{Loaded, Outlook};
+
+/// The answer of `Keep::keep`, in time.
+pub type Kept<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
 /// Most bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 16 << 10;
