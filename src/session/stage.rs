@@ -34,6 +34,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     pub(super) fn is_drained(&self) -> bool {
         self.draining
             && self.hold.is_none()
+            && self.waiting.is_none()
             && self.flow.is_quiet()
             && !self.flow.is_copying_in()
             && self.flow.status() != TransactionStatus::Open
