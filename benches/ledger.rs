@@ -49,6 +49,7 @@ fn reply(number: u64, bytes: usize) -> Event {
         tag: "SELECT 10".into(),
         sqlstate: String::new(),
         duration_us: 1000,
+        columns_of: 0,
     })
 }
 

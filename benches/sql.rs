@@ -1,7 +1,6 @@
 //! What the analysis of a statement costs: a lookup, a report, a mass change, long lists.
 #![allow(missing_docs, clippy::expect_used, reason = "a bench")]
 
-use std::collections::BTreeSet;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -69,7 +68,7 @@ fn texts() -> Vec<(&'static str, String)> {
 
 fn bench(criterion: &mut Criterion) {
     let catalog = catalog();
-    let temporary = BTreeSet::new();
+    let temporary = pgveil::sql::Temporaries::new();
     let nothing = |_: &str| Vec::new();
     let setting = Setting {
         catalog: &catalog,

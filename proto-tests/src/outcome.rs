@@ -99,6 +99,12 @@ impl Outcome {
         spread(self) == spread(other)
     }
 
+    /// True if it ends in an error.
+    #[must_use]
+    pub fn fails(&self) -> bool {
+        self.rest.iter().any(|(tag, _)| *tag == b'E')
+    }
+
     /// Columns of the first statement.
     #[must_use]
     pub fn columns(&self) -> usize {

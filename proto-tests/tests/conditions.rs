@@ -30,7 +30,7 @@ fn fill(seed: usize) -> String {
     let text = "(array['amber', 'Zinc', 'q', 'a', 'b', 'x', '', 'ab', 'z9', 'lorem ipsum', 'm', '42', 'caf\u{e9}', 'calm'])";
     let number = "(array[-7, -1, 0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 42, 100])";
     let one = |list: &str, size: usize| format!("{list}[1 + floor(random() * {size})::int]");
-    let time = "(case floor(random() * 12) when 0 then timestamptz '2020-05-05' \
+    let time = "(case floor(random() * 12) when 0 then timestamptz '2020-05-05' when 1 then '2020-05-06' \
         else timestamptz '2020-05-05' + (floor(random() * 5000) - 1000) * interval '1 day' + floor(random() * 24) * interval '1 hour' end)";
     // A key of its own, codes that are all different, few rows: each in some content.
     let (step, codes, rows) = ([1, 2, 17][seed % 3], if seed == 4 { " || i" } else { "" }, if seed == 5 { 3 } else { 120 });

@@ -23,7 +23,9 @@ fn configured(name: &str, addresses: &[String], more: &str) -> String {
     let admin = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let text = text.replacen(line, &own, 1).replace("path = \"data\"", &format!("path = \"data-{name}\""));
     let text = text.replace("key_file = \"master.key\"", &format!("key_file = \"{name}.key\""));
-    let text = text.replace("witness = ", "# witness = ").replace(STAND.value("ADMIN").trim_start_matches("http://"), &admin.to_string());
+    let text = text
+        .replace("witness = ", "# witness = ")
+        .replace(STAND.value("ADMIN").trim_start_matches("http://"), &admin.to_string());
     let file = format!("{}/{name}.toml", STAND.value("DIR"));
     std::fs::write(&file, text).unwrap();
     file
@@ -78,7 +80,12 @@ fn one_listener_set_has_many_addresses() {
         assert_eq!(wire.reply().sqlstate().as_deref(), Some("57014"), "{way:?}: a cancel by the same way");
     }
     let shown = STAND.psql(
-        &format!("host={} port=6432 user={} password={} dbname=clinic", socket.parent().unwrap().display(), agent().user, agent().password),
+        &format!(
+            "host={} port=6432 user={} password={} dbname=clinic",
+            socket.parent().unwrap().display(),
+            agent().user,
+            agent().password
+        ),
         &["-tAc", "select 'by psql'"],
     );
     assert_eq!(String::from_utf8_lossy(&shown.stdout), "by psql\n", "{}", String::from_utf8_lossy(&shown.stderr));

@@ -94,7 +94,8 @@ fn what_is_too_long_is_refused_where_something_is_masked_or_held() {
         let long = "q".repeat(66 << 20);
         let reply = said(&mut wire, &query(format!("select length('{long}')")));
         assert_eq!((reply.tags().as_str(), reply.sqlstate().as_deref()), ("EZ", Some("54000")), "{who}");
-        let bound = [parse("", "select length($1)"), bind("", "", &[], &[Some(long.as_bytes())], &[]), execute("", 0), SYNC.to_vec()];
+        let bound =
+            [parse("", "select length($1)"), bind("", "", &[], &[Some(long.as_bytes())], &[]), execute("", 0), SYNC.to_vec()];
         let reply = said(&mut wire, &bound.concat());
         let state = (who == "AGENT").then_some("54000");
         assert_eq!(reply.sqlstate().as_deref(), state, "{who}: {}", reply.tags());

@@ -125,6 +125,17 @@ const CLEAN_ANSWERS: &[&str] = &[
     "notify tidings, 'x'; select pg_notify('tidings', last_name) from clinical.patients limit 1",
     "select set_config('my.x', last_name, false) from clinical.patients limit 1; show my.x",
     "set search_path = clinical; select last_name, ssn from patients limit 5; reset search_path",
+    // a part of a document under other names, in another place, in pieces
+    "select upper(contact #>> '{emergency}'), initcap(contact->>'phones'), replace(contact->>'emergency', 'name', 'nome') from clinical.patients",
+    "select to_jsonb(t), row_to_json(t) from (select contact->'emergency' as d from clinical.patients) t",
+    "select jsonb_build_object('x', contact->'emergency'), '{}'::jsonb || jsonb_build_object('k', contact->'phones') from clinical.patients",
+    "select jsonb_path_query_first(contact, '$.emergency')->'name', (array[contact->'emergency'])[1]->'name' from clinical.patients",
+    "select (select array_agg(contact->'emergency') from clinical.patients)[5]->'name'",
+    // a temporary relation of a masked one's name
+    "begin; create temp table patients (id int, ssn text); insert into patients (id, ssn) select id, ssn from clinical.patients; \
+     select lower(ssn) from patients; rollback",
+    "create temp table patients (id int, ssn text); insert into pg_temp.patients (ssn) select ssn from clinical.patients; \
+     select lower(ssn) from patients; drop table patients",
 ];
 
 #[test]
@@ -314,5 +325,32 @@ fn a_rule_that_answers_in_a_statements_place_is_masked() {
         "insert into clinical.inbox values (1, 'x'); select id, upper(state) as word from clinical.patients where id < 20",
     ] {
         RAW.assert_clean(sql, &wire.query(sql).bytes());
+    }
+}
+
+#[test]
+fn what_a_statement_counts_up_finds_nothing() {
+    let mut wire = agent();
+    let mrn = STAND.owner("select mrn from clinical.patients where id = 7");
+    for search in [
+        "select 'MRN-' || n as found from generate_series(7000000, 7999999) n join clinical.patients p on p.mrn = 'MRN-' || n where p.id = 7",
+        "select v from (select 'MRN-' || generate_series(7000000, 7999999) as v) g where v in (select mrn from clinical.patients where id = 7)",
+        "with d(x) as (values ('0'), ('1'), ('2'), ('3'), ('4'), ('5'), ('6'), ('7'), ('8'), ('9')) \
+         select concat('MRN-7', a.x, b.x, c.x, d.x, e.x, f.x) as found from d a, d b, d c, d d, d e, d f, clinical.patients p \
+         where p.id = 7 and p.mrn = concat('MRN-7', a.x, b.x, c.x, d.x, e.x, f.x)",
+        "select 'MRN-' || generate_series(7000000, 7999999) as v intersect select mrn from clinical.patients where id = 7",
+    ] {
+        assert!(Wire::owner(&STAND).query(search).rows().iter().flatten().flatten().any(|cell| *cell == mrn), "{search}");
+        let reply = wire.query(search);
+        RAW.assert_clean(search, &reply.bytes());
+        assert_eq!(reply.sqlstate().as_deref(), Some("42501"), "{search}");
+    }
+    // A list that is written out is asked about, as the policy allows.
+    for asked in [
+        format!("select id from clinical.patients where mrn in ('{mrn}', 'MRN-0000000')"),
+        format!("select id from clinical.patients join (values ('{mrn}'), ('x')) v(m) on mrn = m"),
+        format!("select id from clinical.patients where mrn = any (select unnest(array['{mrn}', 'x']))"),
+    ] {
+        assert_eq!(wire.query(&asked).rows(), [[Some("7".to_owned())]], "{asked}");
     }
 }

@@ -111,7 +111,8 @@ fn a_database_that_is_not_there_and_one_that_vanishes() {
 #[test]
 fn a_database_that_crashes_says_so_and_is_used_again_when_it_is_back() {
     let stand = Stand::start("plain", &[]);
-    let (mut victim, mut idle, mut busy) = (login(&stand).ok().unwrap(), login(&stand).ok().unwrap(), login(&stand).ok().unwrap());
+    let (mut victim, mut idle, mut busy) =
+        (login(&stand).ok().unwrap(), login(&stand).ok().unwrap(), login(&stand).ok().unwrap());
     assert_eq!(idle.query("begin").tags(), "CZ");
     busy.ask("select pg_sleep(60)");
     eventually("it runs", || {

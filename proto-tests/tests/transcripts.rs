@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proto_tests::scenarios;
-use proto_tests::transcript::{Scenario, Target, play};
 use proto_tests::Stand;
+use proto_tests::scenarios;
 use proto_tests::stand::root;
+use proto_tests::transcript::{Scenario, Target, play};
 
 #[derive(serde::Deserialize)]
 struct Exceptions {
@@ -84,7 +84,9 @@ fn compare(direct: &Target, proxied: &Target, all: bool) {
 #[test]
 fn in_clear() {
     let stand = Stand::start("plain", &[]);
-    compare(&Target::of(&stand, "DIRECT"), &Target::of(&stand, "PROXY"), true);
+    // another build of the server may have no GSSAPI to begin with
+    let all = std::env::var_os("PGVEIL_POSTGRES").is_none();
+    compare(&Target::of(&stand, "DIRECT"), &Target::of(&stand, "PROXY"), all);
 }
 
 #[test]

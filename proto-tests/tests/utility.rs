@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use proto_tests::{Canaries, Identity, Stand, Wire};
+use proto_tests::wire::Reply;
+use proto_tests::{Canaries, Identity, Message, Stand, Wire};
 
 const HONEST: &str = include_str!("../../fixtures/utility/honest.sql");
 /// Fewest statements that the fixture holds.
@@ -22,13 +23,34 @@ fn statements() -> impl Iterator<Item = &'static str> {
     HONEST.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
+/// All of a reply but the numbers of relations, which are others each time they are made, and the places in the server's own code.
+fn seen(reply: &Reply) -> Vec<(u8, Vec<u8>)> {
+    let of = |message: &Message| -> Vec<u8> {
+        let lines: Vec<String> = match message.tag {
+            b'T' => {
+                let columns = message.columns();
+                columns.iter().map(|column| format!("{} {} {}", column.name, column.type_oid, column.binary)).collect()
+            }
+            b'E' | b'N' => b"SVCMDHPWstcdn".iter().filter_map(|kind| message.field(*kind)).collect(),
+            _ => return message.body.clone(),
+        };
+        lines.join("\n").into_bytes()
+    };
+    reply.messages.iter().map(|message| (message.tag, of(message))).collect()
+}
+
 #[test]
 fn the_same_answer_with_and_without_masks() {
-    let (mut masked, mut direct) = (masked(), direct());
+    // One after the other: both make the same objects.
+    let through: Vec<Reply> = {
+        let mut wire = masked();
+        statements().map(|sql| wire.query(sql)).collect()
+    };
+    let mut direct = direct();
     let mut differing = Vec::new();
-    for sql in statements() {
-        let (one, other) = (masked.query(sql), direct.query(sql));
-        if one.bytes() != other.bytes() {
+    for (sql, one) in statements().zip(through) {
+        let other = direct.query(sql);
+        if seen(&one) != seen(&other) {
             let said = one.of(b'E').next().and_then(|error| error.field(b'M'));
             differing.push(format!("{sql}\n    {}", said.unwrap_or_else(|| format!("{:?}", one.rows().first()))));
         }

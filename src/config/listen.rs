@@ -1,6 +1,5 @@
 //! The addresses that clients are served on.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +16,7 @@ const SOCKET_BYTES_MAX: usize = 107;
 const SOCKET_NAME: &str = ".s.PGSQL.";
 
 /// One address that clients are served on.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenAddress {
     /// An IP address and a port.
     Tcp(SocketAddr),
@@ -58,13 +57,6 @@ pub(super) fn addresses(fields: &Fields<'_, '_>) -> Option<Vec<ListenAddress>> {
     }
     // Each is read, also after a faulty one: every fault is named.
     let read: Vec<Option<ListenAddress>> = texts.iter().map(|(text, value)| address(text, value)).collect();
-    let mut seen = HashSet::new();
-    for ((text, value), address) in texts.iter().zip(&read) {
-        if address.as_ref().is_some_and(|address| !seen.insert(address)) {
-            value.fault(format!("`{}` is listed twice", clip(text)));
-            return None;
-        }
-    }
     read.into_iter().collect()
 }
 

@@ -10,7 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::de::DeValue;
 
 use super::{
-    ADMIN_ADDRESS, Config, Credential, Database, Durability, LISTEN_ADDRESS, Limits, Listen, ListenAddress, Masking, Store, Tls, file, listen, verifier,
+    ADMIN_ADDRESS, Config, Credential, Database, Durability, LISTEN_ADDRESS, Limits, Listen, ListenAddress, Masking, Store, Tls,
+    file, listen, verifier,
 };
 use crate::backend::Upstream;
 use crate::policy::{Document, Fields, FileFault, Policy, Value, clip};

@@ -140,7 +140,7 @@ fn clients_are_served_on_one_address_or_on_many() {
         ("7", "must be a text"),
         ("[7]", "must be"),
         ("\"localhost\"", "is no address"),
-        ("[\"127.0.0.1:1\", \"127.0.0.1:1\"]", "is listed twice"),
+        ("[\"127.0.0.1:1\", \"127.0.0.1:1\"]", "names `127.0.0.1:1` twice"),
         ("[\"127.0.0.1:1\", \"0.0.0.0:1\"]", "without `tls` only a loopback address is served, not `0.0.0.0:1`"),
         ("\"/run/pgveil\"", "is not where clients look"),
         ("\"/run/.s.PGSQL.06432\"", "is not where clients look"),

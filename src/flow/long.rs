@@ -22,7 +22,9 @@ impl<R: Ruling, P> Flow<R, P> {
                 self.executed = 0;
                 Item::Query { ruling, number }
             }
-            client_tag::PARSE | client_tag::BIND | client_tag::DESCRIBE | client_tag::EXECUTE | client_tag::CLOSE => Item::Invalid,
+            client_tag::PARSE | client_tag::BIND | client_tag::DESCRIBE | client_tag::EXECUTE | client_tag::CLOSE => {
+                Item::Invalid
+            }
             other => return Err(Violation::Client(Malformed::Tag(other))),
         };
         out.push(Output::ToServer(frame.into_bytes()));

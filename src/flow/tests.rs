@@ -1,11 +1,13 @@
 //! Random conversations, held against a model of the server: what the client hears through the conversation must be what it
 //! would hear from the model itself, and no row may come out with another portal's plan.
 
+mod long;
 mod model;
 mod place;
 
 use std::sync::Arc;
 
+use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::*;

@@ -180,7 +180,7 @@ async fn knock(mut door: Door, acceptor: &Acceptor) -> Result<(Door, StartupPack
             Ok(StartupPacket::SslRequest) if !door.ssl_asked => door = door.answer_ssl(acceptor).await?,
             Ok(StartupPacket::GssEncRequest) if !door.gssenc_asked && !door.stream.is_tls() => {
                 door.gssenc_asked = true;
-                door.stream.write_all(b"N").await.map_err(io)?;
+                door = door.answer_no("GSSAPI encryption request").await?;
             }
             Ok(other) => return Ok((door, other)),
             Err(refusal) => return Err(door.refuse(refusal).await),
@@ -213,12 +213,15 @@ impl Door {
                 let stream = tls.acceptor.accept(tcp).await.map_err(Refusal::Tls)?;
                 Ok(Self { stream: Stream::Tls(Box::new(stream)), ..answered })
             }
-            (mut stream, _) => {
-                stream.write_all(b"N").await.map_err(io)?;
-                stream.flush().await.map_err(io)?;
-                Ok(Self { stream, ..answered })
-            }
+            (stream, _) => Self { stream, ..answered }.answer_no("SSL request").await,
         }
+    }
+
+    /// A client waits for the answer: what came before it may have been slipped in by somebody else.
+    async fn answer_no(mut self, request: &'static str) -> Result<Self, Refusal> {
+        self.stream.write_all(b"N").await.map_err(io)?;
+        self.stream.flush().await.map_err(io)?;
+        if self.buffer.is_empty() { Ok(self) } else { Err(self.refuse(Refusal::Ahead(request)).await) }
     }
 
     /// One packet without a type byte, of at most 10,000 bytes.

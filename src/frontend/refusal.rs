@@ -34,6 +34,9 @@ pub enum Refusal {
     /// Bytes in clear behind a request for encryption.
     #[error("received unencrypted data after SSL request")]
     BytesBeforeTls,
+    /// Bytes behind a request for encryption that was answered N.
+    #[error("received unencrypted data after {0}")]
+    Ahead(&'static str),
     /// Direct TLS where there is no certificate.
     #[error("direct TLS, but there is no certificate")]
     NoTls,
@@ -76,7 +79,7 @@ impl Refusal {
             Self::SlowStartup | Self::SlowLogin => "timeout",
             Self::Version(_) => "protocol-version",
             Self::StartupLength | Self::Malformed(_) | Self::Unexpected(_) | Self::NoUser => "malformed",
-            Self::BytesBeforeTls | Self::NoTls | Self::Alpn | Self::Tls(_) => "tls",
+            Self::BytesBeforeTls | Self::Ahead(_) | Self::NoTls | Self::Alpn | Self::Tls(_) => "tls",
             Self::Replication => "replication",
             Self::Plaintext => "plaintext",
             Self::Mechanism | Self::Scram(_) => "scram",
@@ -90,6 +93,7 @@ impl Refusal {
         let (sqlstate, text) = match self {
             Self::Gone | Self::Io(_) | Self::SlowStartup | Self::StartupLength => return None,
             Self::BytesBeforeTls | Self::NoTls | Self::Alpn | Self::Tls(_) => return None,
+            Self::Ahead(_) => return Some(ahead(&self.to_string())),
             Self::SlowLogin => ("57014", "canceling authentication due to timeout".to_owned()),
             Self::Malformed(fault) => ("08P01", malformed_text(*fault).to_owned()),
             Self::Version(version) => return Some(version_refused(*version)),
@@ -129,6 +133,12 @@ fn scram_sqlstate(fault: ScramFault) -> &'static str {
         ScramFault::Malformed | ScramFault::BindingType | ScramFault::Nonce => "08P01",
         ScramFault::Proof => "28P01",
     }
+}
+
+/// The server's own words.
+fn ahead(message: &str) -> Bytes {
+    let detail = b"This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.";
+    wire::error(&[(b'S', b"FATAL"), (b'V', b"FATAL"), (b'C', b"08P01"), (b'M', message.as_bytes()), (b'D', detail)])
 }
 
 /// The server's own words, in the client's own bytes.

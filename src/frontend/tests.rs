@@ -59,8 +59,7 @@ async fn stand(with_tls: bool, change: impl FnOnce(&mut Acceptor)) -> Stand {
 /// The same where the databases speak this minor version.
 async fn stand_of(minor_max: u16, with_tls: bool, change: impl FnOnce(&mut Acceptor)) -> Stand {
     let (certificate, tls) = certificate();
-    let mut acceptor =
-        Acceptor { tls: with_tls.then_some(tls), plaintext: true, login_time_max: Duration::from_secs(20) };
+    let mut acceptor = Acceptor { tls: with_tls.then_some(tls), plaintext: true, login_time_max: Duration::from_secs(20) };
     change(&mut acceptor);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -349,10 +348,18 @@ async fn encryption_is_asked_for_once_each() {
     for (first, second) in [(ssl_request(), "1234.5679"), (Bytes::from_static(GSSENC_REQUEST), "1234.5680")] {
         let stand = stand(false, |_| {}).await;
         let mut tcp = stand.dial().await;
-        tcp.write_all(&[&first[..], &first].concat()).await.unwrap();
+        tcp.write_all(&first).await.unwrap();
         assert_eq!(tcp.read_u8().await.unwrap(), b'N');
+        tcp.write_all(&first).await.unwrap();
         let (sqlstate, said) = last_error(&mut tcp).await;
         assert!(sqlstate == "0A000" && said.contains(second), "{said}");
+        // without waiting for the answer
+        let stand = self::stand(false, |_| {}).await;
+        let mut tcp = stand.dial().await;
+        tcp.write_all(&[&first[..], &startup("agent")].concat()).await.unwrap();
+        assert_eq!(tcp.read_u8().await.unwrap(), b'N');
+        let (sqlstate, said) = last_error(&mut tcp).await;
+        assert!(sqlstate == "08P01" && said.starts_with("received unencrypted data after"), "{said}");
     }
 }
 

@@ -136,8 +136,10 @@ pub struct ReplyEvent {
     pub number: u64,
     /// True if this is the end of the answer.
     pub last: bool,
-    /// The columns, in the first part that has rows.
+    /// The columns, in the first part that has rows. Sealed.
     pub columns: Vec<ColumnSeen>,
+    /// Where the columns are those of an earlier reply of the session: the number of its entry. Else 0.
+    pub columns_of: u64,
     /// Protocol messages as released to the client, masked, in order. Sealed.
     pub frames: Vec<Bytes>,
     /// Rows in this part.

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::fields::{Fields, Written, list};
 use super::{
-    Answer, Event, ExecutionEvent, HoldAnswered, HoldOpened, LedgerError, LoginRefused, PassedEvent, ReplyEvent, SessionClosed, SessionOpened,
-    StatementEvent,
+    Answer, Event, ExecutionEvent, HoldAnswered, HoldOpened, LedgerError, LoginRefused, PassedEvent, ReplyEvent, SessionClosed,
+    SessionOpened, StatementEvent,
 };
 
 /// The number that stands for the kind of an event.
@@ -41,13 +41,14 @@ pub(super) fn write(out: &mut Written, event: &Event) {
             out.text(&event.decision);
         }
         Event::Reply(event) => {
-            out.array(6);
+            out.array(7);
             out.number(event.number);
             out.truth(event.last);
             out.number(event.rows);
             out.text(&event.tag);
             out.text(&event.sqlstate);
             out.number(event.duration_us);
+            out.number(event.columns_of);
         }
         Event::Passed(event) => {
             out.array(3);
@@ -205,7 +206,7 @@ fn read_execution(fields: &mut Fields<'_>) -> Result<ExecutionEvent, LedgerError
 }
 
 fn read_reply(fields: &mut Fields<'_>) -> Result<ReplyEvent, LedgerError> {
-    fields.array(6)?;
+    fields.array(7)?;
     Ok(ReplyEvent {
         number: fields.number()?,
         last: fields.truth()?,
@@ -215,6 +216,7 @@ fn read_reply(fields: &mut Fields<'_>) -> Result<ReplyEvent, LedgerError> {
         tag: fields.text()?,
         sqlstate: fields.text()?,
         duration_us: fields.number()?,
+        columns_of: fields.number()?,
     })
 }
 

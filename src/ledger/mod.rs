@@ -20,8 +20,8 @@ pub use body::{Body, seals};
 pub use checkpoint::{Checkpoint, Signer, Verifier};
 pub use entry::{Content, Entry, FORMAT_VERSION, Place, Stored, encode, encode_with};
 pub use event::{
-    Answer, ColumnSeen, Event, ExecutionEvent, HoldAnswered, HoldOpened, LoginRefused, Parameter, PassedEvent, ReplyEvent, SessionClosed,
-    SessionId, SessionOpened, StatementEvent,
+    Answer, ColumnSeen, Event, ExecutionEvent, HoldAnswered, HoldOpened, LoginRefused, Parameter, PassedEvent, ReplyEvent,
+    SessionClosed, SessionId, SessionOpened, StatementEvent,
 };
 pub use proof::{Hashes, check_consistency, check_inclusion, prove_consistency, prove_inclusion};
 pub use seal::{DataKey, MasterKey, WRAPPED_KEY_BYTES};
@@ -30,6 +30,9 @@ pub use tree::{HASH_BYTES, Hash, Tree, leaf, node};
 
 /// Most bytes a body may have before it is compressed and sealed.
 pub const BODY_BYTES_MAX: usize = 256 << 20;
+
+/// A reply may refer to the columns of another: one of so many that have columns of their own, the latest before it in its session.
+pub const COLUMNS_KNOWN_MAX: usize = 32;
 
 /// Most elements of a list inside an entry.
 const LIST_LENGTH_MAX: u64 = 1 << 20;

@@ -69,6 +69,8 @@ impl CellMask {
     fn new(strategy: Option<&Strategy>, kind: &Kind, format: Format) -> Self {
         match (kind, strategy) {
             (_, Some(Strategy::Null)) => Self::Null,
+            // What was computed can have as many elements as a value decides.
+            (Kind::Array(_), None) => Self::Null,
             (Kind::Array(element), Some(Strategy::Elements(inner))) => Self::array(Some(inner), element, format),
             (Kind::Array(element), _) => Self::array(strategy, element, format),
             (Kind::Text(limit), _) => match TextMask::new(strategy, *limit) {

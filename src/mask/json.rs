@@ -248,6 +248,8 @@ fn leaf(value: &[u8], strategy: &Strategy, keys: &Keys, out: &mut BytesMut) {
     match (value.first(), strategy) {
         (Some(b'n'), _) | (_, Strategy::Null) => out.extend_from_slice(b"null"),
         (Some(b'"'), _) => string(value, strategy, keys, out),
+        (Some(b't' | b'f'), Strategy::Scan(_)) => out.extend_from_slice(value),
+        (Some(b'{' | b'[' | b'-' | b'0'..=b'9'), Strategy::Scan(_)) => scanned(value, strategy, keys, out),
         (Some(b'{' | b'['), Strategy::Fixed(text)) => out.extend_from_slice(&quoted(text)),
         (Some(b'{' | b'['), _) => placeholder(out),
         (Some(b'-' | b'0'..=b'9'), _) => {
@@ -259,6 +261,49 @@ fn leaf(value: &[u8], strategy: &Strategy, keys: &Keys, out: &mut BytesMut) {
         }
         _ => out.extend_from_slice(b"null"),
     }
+}
+
+/// Looks into every string of a value, names of members too; a number that identifies becomes null.
+fn scanned(value: &[u8], strategy: &Strategy, keys: &Keys, out: &mut BytesMut) {
+    let mut rest = value;
+    while let Some(first) = rest.first() {
+        let length = match first {
+            b'"' => string_bytes(rest),
+            b'-' | b'0'..=b'9' => rest.iter().take_while(|byte| is_of_number(**byte)).count(),
+            _ => rest.iter().take_while(|byte| **byte != b'"' && **byte != b'-' && !byte.is_ascii_digit()).count(),
+        };
+        let (token, behind) = rest.split_at(length.clamp(1, rest.len()));
+        match first {
+            b'"' => string(token, strategy, keys, out),
+            b'-' | b'0'..=b'9' => {
+                let start = out.len();
+                if let Some(mask) = TextMask::new(Some(strategy), Limit::None) {
+                    mask.write(token, keys, out);
+                }
+                if out.get(start..) != Some(token) {
+                    out.truncate(start);
+                    out.extend_from_slice(b"null");
+                }
+            }
+            _ => out.extend_from_slice(token),
+        }
+        rest = behind;
+    }
+}
+
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')
+}
+
+/// The length of the string that a text begins with, with its quotes.
+fn string_bytes(text: &[u8]) -> usize {
+    let mut escaped = false;
+    let end = text.iter().skip(1).position(|byte| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 2)
 }
 
 fn placeholder(out: &mut BytesMut) {

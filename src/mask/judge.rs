@@ -7,6 +7,8 @@ use crate::sql::{Lineage, Source, Step, Use, Way};
 
 /// What a policy writes for a call whatever else it is given.
 const ANY_ARGUMENT: &str = "*";
+/// How a reason names the way to a part of a document.
+const PATH: &str = "a json path";
 /// Most columns that a reason names.
 const NAMED_MAX: usize = 3;
 
@@ -100,13 +102,13 @@ pub(super) fn remnant<'m>(column: &'m MaskedColumn, way: &Way) -> Option<Remnant
         Way::Picked(function) => (strategy.filter(|strategy| strategy.keeps_order()).map(Cow::Borrowed), Some(function.clone())),
         Way::Through(step) if reveals(&column.reveal, step) => return None,
         Way::Through(step) => (None, Some(named_step(step))),
-        Way::Part(path) => match strategy.map_or(Part::Whole, |strategy| strategy.part(path)) {
+        Way::Part(path) | Way::Within(path) => match strategy.map_or(Part::Whole, |strategy| strategy.part(path)) {
             Part::Clear => return None,
-            Part::Under(strategy) => (Some(Cow::Owned(strategy)), Some("a json path".to_owned())),
-            Part::Whole => (None, Some("a json path".to_owned())),
+            Part::Under(strategy) if matches!(way, Way::Part(_)) => (Some(Cow::Owned(strategy)), Some(PATH.to_owned())),
+            Part::Under(_) | Part::Whole => (None, Some(PATH.to_owned())),
         },
     };
-    Some(Remnant { column, strategy, by, computed: matches!(way, Way::Through(_) | Way::Picked(_)) })
+    Some(Remnant { column, strategy, by, computed: matches!(way, Way::Through(_) | Way::Within(_) | Way::Picked(_)) })
 }
 
 impl Remnant<'_> {

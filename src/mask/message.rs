@@ -16,7 +16,8 @@ const PARSE_CONDITIONS: [&[u8]; 7] = [b"0A000", b"22003", b"22007", b"22008", b"
 const FIXED_CLASSES: [&[u8]; 4] = [b"25", b"26", b"40", b"53"];
 /// Conditions of other classes of which the same holds. Left out on purpose: 08 (dblink quotes its arguments), 34, 3D and 3F
 /// (`cursor_to_xml`, `regclass` and the privilege functions quote theirs), 55000 (extensions use it for anything).
-const FIXED_CONDITIONS: [&[u8]; 9] = [b"08P01", b"3B001", b"55006", b"55P03", b"57014", b"57P01", b"57P02", b"57P03", b"57P05"];
+const FIXED_CONDITIONS: [&[u8]; 11] =
+    [b"08P01", b"2201W", b"2201X", b"3B001", b"55006", b"55P03", b"57014", b"57P01", b"57P02", b"57P03", b"57P05"];
 /// What the server says when a prepared statement's result has changed. Drivers know it by this text, or by the routine (`R`)
 /// that says it, and prepare again.
 const STALE_PLAN: (&[u8], &[u8]) = (b"0A000", b"cached plan must not change result type");

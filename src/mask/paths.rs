@@ -126,10 +126,12 @@ impl JsonMask {
         self.live(states).any(|(_, node)| node.edges.iter().any(|(step, _)| matches!(step, PathStep::Element(_))))
     }
 
-    /// A part of what is masked: only what holds nothing of the value is sure to fit.
+    /// A part of what is masked: only what holds nothing of the value, or what looks into every part, is sure to fit.
     fn below(&self, strategy: &Strategy, states: States) -> Part {
         match strategy {
-            Strategy::Redact | Strategy::Null | Strategy::Fixed(_) if self.decided(states) => Part::Under(strategy.clone()),
+            Strategy::Redact | Strategy::Null | Strategy::Fixed(_) | Strategy::Scan(_) if self.decided(states) => {
+                Part::Under(strategy.clone())
+            }
             _ => Part::Whole,
         }
     }

@@ -101,6 +101,21 @@ impl RowPlan {
         plan
     }
 
+    /// A plan that shows nothing: what the rows are made of is not what was ruled upon.
+    #[must_use]
+    pub fn hidden(description: &RowDescription, catalog: &Catalog, keys: &Keys) -> Self {
+        let mut plan = Self { count: description.columns.len(), keys: Some(keys.clone()), ..Self::clear() };
+        for column in &description.columns {
+            let mask = CellMask::of(None, catalog, column.type_oid, column.type_modifier, column.format);
+            let verdict = if mask.is_null() { Verdict::Null } else { Verdict::Placeholder };
+            let name = String::from_utf8_lossy(&column.name).into_owned();
+            let reason = "the catalog has changed while the statement ran".to_owned();
+            plan.verdicts.push(ColumnVerdict { name, verdict, reason, untraced: true });
+            plan.steps.push(Step { skip: 0, mask });
+        }
+        plan
+    }
+
     /// A plan that passes rows of any shape as they are.
     #[must_use]
     pub fn clear() -> Self {
@@ -185,7 +200,13 @@ impl<'m> Judge<'m> {
         if column.table_oid == 0 {
             return self.by_text(lineage);
         }
-        let reason = self.by_origin(column)?;
+        let reason = match self.by_origin(column) {
+            // A column of a temporary relation that nobody else knows.
+            Err(cause) if cause.untraced && lineage.is_some_and(|lineage| lineage.direct && lineage.is_clean()) => {
+                return Ok("a column of a temporary relation".to_owned());
+            }
+            reason => reason?,
+        };
         match lineage.map(|lineage| judge(lineage, self.map)) {
             Some(judged) if matches!(judged.judgement, Judgement::Strategy(_) | Judgement::Derived) => {
                 self.by_text(lineage).map(|_| reason)

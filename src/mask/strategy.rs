@@ -131,7 +131,7 @@ impl Strategy {
     pub fn part(&self, path: &[JsonStep]) -> Part {
         match self {
             Self::Json(mask) => mask.part(path),
-            Self::Redact | Self::Null | Self::Fixed(_) => Part::Under(self.clone()),
+            Self::Redact | Self::Null | Self::Fixed(_) | Self::Scan(_) => Part::Under(self.clone()),
             _ if path.is_empty() => Part::Under(self.clone()),
             _ => Part::Whole,
         }

@@ -1,9 +1,10 @@
 //! A log opened to read.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::ledger::{DataKey, Entry, MasterKey, SessionId, Stored};
+use crate::ledger::{COLUMNS_KNOWN_MAX, ColumnSeen, DataKey, Entry, Event, MasterKey, SessionId, Stored};
 use crate::store::columns::{BY_DATABASE, BY_IDENTITY, BY_SESSION, BY_TIME, ENTRIES, KEYS, SESSIONS};
 use crate::store::{Field, Row, Store, StoreError, is_live};
 
@@ -176,7 +177,8 @@ impl Archive {
         // What was written last is not indexed yet.
         let last = self.store.scan(&ENTRIES, &self.store.marked()?.bytes(), false)?;
         let last = last.filter_map(move |row| belongs(row, session).transpose());
-        Ok(indexed.chain(last).map(move |index| self.entry(index?, key)))
+        let mut known = Known::default();
+        Ok(indexed.chain(last).map(move |index| self.entry(index?, key).map(|entry| known.complete(entry))))
     }
 
     fn entry(&self, index: u64, key: Option<&DataKey>) -> Result<Entry, StoreError> {
@@ -191,4 +193,24 @@ fn belongs(row: Result<(u64, Vec<u8>), StoreError>, session: SessionId) -> Resul
     let (index, bytes) = row?;
     let owner = Stored::read(&bytes)?.place.session;
     Ok(owner.is_some_and(|(owner, _)| owner == session).then_some(index))
+}
+
+/// Columns of replies that a later reply may refer to, by the number of their entry.
+#[derive(Default)]
+struct Known(VecDeque<(u64, Vec<ColumnSeen>)>);
+
+impl Known {
+    /// Gives a reply the columns that it refers to.
+    fn complete(&mut self, mut entry: Entry) -> Entry {
+        let (Event::Reply(reply), Some((_, number))) = (&mut entry.event, entry.place.session) else { return entry };
+        if !reply.columns.is_empty() {
+            if self.0.len() >= COLUMNS_KNOWN_MAX {
+                self.0.pop_front();
+            }
+            self.0.push_back((number, reply.columns.clone()));
+        } else if let Some((_, columns)) = self.0.iter().find(|(known, _)| *known == reply.columns_of) {
+            reply.columns.clone_from(columns);
+        }
+        entry
+    }
 }

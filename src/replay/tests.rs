@@ -13,7 +13,7 @@ use crate::ledger::{
 use crate::secret::Secret;
 use crate::store::columns::{BY_SESSION, BY_TIME, CHECKPOINTS, ENTRIES, HASHES, KEYS, META, SESSIONS};
 use crate::store::tests::{opened, settings, statement};
-use crate::store::{Log, Settings, Store, master_key};
+use crate::store::{Durability, Log, Settings, Store, master_key};
 
 const NOW: u64 = 1_800_000_000_000_000;
 
@@ -50,6 +50,7 @@ fn reply(number: u64) -> Event {
         tag: "SELECT 1".into(),
         sqlstate: String::new(),
         duration_us: 300,
+        columns_of: 0,
     })
 }
 
@@ -126,6 +127,88 @@ fn a_log_in_use_is_verified_too() {
         assert!(report.live);
         assert_eq!(sentences(&report), "");
     }
+}
+
+/// Small events are written by their sessions, large ones by the log's thread: each session's stay in order, and the log whole.
+#[test]
+fn many_threads_write_one_log() {
+    const THREADS: u8 = 6;
+    const EVENTS: u64 = 400;
+    for durability in [Durability::Process, Durability::Power] {
+        let folder = TempDir::new().unwrap();
+        let settings = Settings { durability, ..settings(&folder) };
+        let log = Log::open(&settings, NOW).unwrap();
+        std::thread::scope(|scope| {
+            for byte in 1..=THREADS {
+                let mut recorder = log.session(session_id(byte)).unwrap();
+                scope.spawn(move || {
+                    recorder.append(opened("agent"), NOW).unwrap();
+                    for number in 1..=EVENTS {
+                        let bytes = if number % 7 == 0 { 20_000 } else { 20 };
+                        recorder.append(statement(number, &"x".repeat(bytes)), NOW + number).unwrap();
+                    }
+                });
+            }
+        });
+        // A look at it while it is written, some of it not indexed yet.
+        let report = check(&settings.path, &Evidence::default());
+        assert_eq!(sentences(&report), "");
+        log.close().unwrap();
+        let report = check(&settings.path, &Evidence::default());
+        assert_eq!(sentences(&report), "");
+        assert_eq!(report.entries, u64::from(THREADS) * (EVENTS + 2));
+        let archive = Archive::open(&settings.path).unwrap();
+        for byte in 1..=THREADS {
+            let numbers = archive.entries(session_id(byte), None).unwrap().map(|entry| entry.unwrap().place.session.unwrap().1);
+            assert!(numbers.eq(1..=EVENTS + 2));
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_written_is_read_to_its_last_entry() {
+    let folder = TempDir::new().unwrap();
+    let settings = settings(&folder);
+    let log = Log::open(&settings, NOW).unwrap();
+    let mut recorder = log.session(session_id(1)).unwrap();
+    recorder.append(opened("agent"), NOW).unwrap();
+    for number in 1..=2_500 {
+        recorder.append(statement(number, "select 1"), NOW + number).unwrap();
+        if number % 500 == 3 {
+            let archive = Archive::open(&settings.path).unwrap();
+            assert_eq!(archive.entries(session_id(1), None).unwrap().map(Result::unwrap).count() as u64, number + 1);
+        }
+    }
+    // Killed here, nothing of it is lost and the next start indexes the rest.
+    drop(log);
+    drop(recorder);
+    drop(Log::open(&settings, NOW).unwrap());
+    let report = check(&settings.path, &Evidence::default());
+    assert_eq!((sentences(&report), report.entries), (String::new(), 2_502));
+}
+
+#[test]
+fn a_reply_may_refer_to_the_columns_of_another() {
+    let folder = TempDir::new().unwrap();
+    let settings = settings(&folder);
+    let log = Log::open(&settings, NOW).unwrap();
+    let mut recorder = log.session(session_id(1)).unwrap();
+    recorder.append(opened("agent"), NOW).unwrap();
+    let first = recorder.append(reply(1), NOW).unwrap();
+    let Event::Reply(mut later) = reply(2) else { panic!("a reply") };
+    (later.columns, later.columns_of) = (Vec::new(), first.0);
+    recorder.append(Event::Reply(later), NOW).unwrap();
+    log.close().unwrap();
+    let archive = Archive::open(&settings.path).unwrap();
+    let key = archive.key(session_id(1), &master_key(&settings).unwrap()).unwrap();
+    let columns = archive.entries(session_id(1), key.as_ref()).unwrap().filter_map(|entry| match entry.unwrap().event {
+        Event::Reply(reply) => Some(reply.columns),
+        _ => None,
+    });
+    let columns: Vec<_> = columns.collect();
+    assert_eq!(columns.len(), 2);
+    assert_eq!(columns[0].len(), 3);
+    assert_eq!(columns[0], columns[1]);
 }
 
 fn journal_and_table_files(path: &Path) -> Vec<PathBuf> {

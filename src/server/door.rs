@@ -58,7 +58,8 @@ impl Door {
 /// An IPv6 address that stands for all of the machine takes IPv4 clients too, unless an IPv4 address with that port is listed.
 fn tcp(address: SocketAddr, all: &[ListenAddress]) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    let same_port = |other: &ListenAddress| matches!(other, ListenAddress::Tcp(v4) if v4.is_ipv4() && v4.port() == address.port());
+    let same_port =
+        |other: &ListenAddress| matches!(other, ListenAddress::Tcp(v4) if v4.is_ipv4() && v4.port() == address.port());
     if address.is_ipv6() && all.iter().any(same_port) {
         socket.set_only_v6(true)?;
     }

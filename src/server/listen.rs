@@ -1,4 +1,4 @@
-//! Lets clients in, one task each.
+//! Lets clients in, one task each, on the threads that sessions live on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use super::door::Door;
 use super::grounds::Grounds;
+use super::workers::Workers;
 use crate::frontend::{self, Acceptor, Opening, Stream};
 use crate::identity::Roster;
 use crate::ledger::{Event, LoginRefused};
@@ -25,6 +26,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Listening(Arc<Inner>);
 
 struct Inner {
+    workers: Workers,
     acceptor: Acceptor,
     roster: Arc<Roster>,
     grounds: Grounds,
@@ -37,6 +39,7 @@ struct Inner {
 
 impl Listening {
     pub(super) fn new(
+        workers: Workers,
         acceptor: Acceptor,
         roster: Arc<Roster>,
         grounds: Grounds,
@@ -46,7 +49,7 @@ impl Listening {
     ) -> Self {
         let sessions = Arc::new(Semaphore::new(sessions_max));
         let logins = Arc::new(Semaphore::new(LOGINS_MAX));
-        Self(Arc::new(Inner { acceptor, roster, grounds, house, sessions, sessions_max, logins, ending }))
+        Self(Arc::new(Inner { workers, acceptor, roster, grounds, house, sessions, sessions_max, logins, ending }))
     }
 
     /// Accepts connections at all doors until it is dropped.
@@ -61,12 +64,15 @@ impl Listening {
             match door.accept().await {
                 Ok(stream) => {
                     let inner = Arc::clone(&self.0);
-                    tokio::spawn(async move {
-                        if let Some(session) = inner.let_in(stream).await {
+                    let served = self.0.workers.serve(stream, move |stream| async move {
+                        if let Some(session) = Box::pin(inner.let_in(stream)).await {
                             drop(login);
                             inner.serve(session).await;
                         }
                     });
+                    if let Err(fault) = served {
+                        tracing::warn!(%fault, "a connection could not be handed on");
+                    }
                 }
                 Err(fault) => {
                     tracing::warn!(%fault, "a connection could not be accepted");

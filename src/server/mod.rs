@@ -4,6 +4,7 @@ mod door;
 mod fault;
 mod grounds;
 mod listen;
+mod workers;
 
 pub use fault::StartFault;
 
@@ -27,7 +28,10 @@ use crate::store::{self, Log};
 use door::Door;
 use grounds::Grounds;
 use listen::Listening;
+use workers::Workers;
 
+/// Threads for all that is no session.
+const OTHER_THREADS: usize = 2;
 /// How long open sessions may take to end when the process does.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How often the log makes a checkpoint when it is busy.
@@ -38,7 +42,11 @@ const CHECKPOINT_EVERY_MS: u64 = 2_000;
 /// # Errors
 /// Whatever keeps it from starting; each names the fault, its place and the way out.
 pub fn run(config: &Config) -> Result<(), StartFault> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(StartFault::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(OTHER_THREADS)
+        .enable_all()
+        .build()
+        .map_err(StartFault::Runtime)?;
     runtime.block_on(serve(config))
 }
 
@@ -69,7 +77,8 @@ async fn serve(config: &Config) -> Result<(), StartFault> {
     let api = tokio::spawn(admin::serve(admin, people, async move {
         let _ = until.wait_for(|ending| *ending).await;
     }));
-    let listening = Listening::new(acceptor, roster, grounds, Arc::clone(&house), config.limits.sessions_max, ending);
+    let workers = Workers::start().map_err(StartFault::Runtime)?;
+    let listening = Listening::new(workers, acceptor, roster, grounds, Arc::clone(&house), config.limits.sessions_max, ending);
     say_ready(config);
     let sessions = listening.clone();
     tokio::select! {

@@ -165,3 +165,19 @@ fn no_row_costs_an_allocation() {
     assert!(counts.iter().all(|count| *count <= reads * 16), "{counts:?} allocations in {reads} reads");
     assert!(many <= few + reads, "allocations grow with rows: {counts:?}");
 }
+
+/// Bytes of the future that a function makes.
+fn future_bytes<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+    size_of::<F>()
+}
+
+#[test]
+fn a_silent_session_takes_little_room() {
+    let run = future_bytes(|(client, ground, house, shutdown)| super::run(client, ground, house, shutdown));
+    let house: fn() -> &'static std::sync::Arc<super::House> = || unreachable!("it is only measured");
+    let converse = future_bytes(|(client, server, recording, ground, signals, who)| {
+        super::converse(client, server, recording, ground, house(), signals, who)
+    });
+    assert!(run <= 3 << 10, "{run} bytes to begin a session");
+    assert!(converse <= 6 << 10, "{converse} bytes for a session");
+}

@@ -19,9 +19,9 @@ use crate::policy::{Policy, Questions, Subject};
 use crate::sql::{self, Catalog, RelationName, Setting};
 
 /// How long a catalog may go unchecked while statements are ruled upon by it.
-const UNCHECKED_MAX: Duration = Duration::from_secs(1);
+const UNCHECKED_MAX: Duration = Duration::from_millis(250);
 /// How long it may go unchecked when a session begins or moves its search path.
-const UNCHECKED_ANEW_MAX: Duration = Duration::from_millis(50);
+const UNCHECKED_ANEW_MAX: Duration = Duration::ZERO;
 /// A statement that is described later than this after it was ruled upon may have waited for a change of the catalog.
 const WAITED_AFTER: Duration = Duration::from_millis(20);
 /// Longest wait for a look at the catalog.
@@ -264,7 +264,8 @@ impl Ground {
         if !due && !self.is_stale() {
             return Ok(());
         }
-        let outcome = tokio::time::timeout(LOOK_MAX, self.look_now(&mut looker)).await;
+        // In a place of its own: every session's future would hold room for it otherwise.
+        let outcome = tokio::time::timeout(LOOK_MAX, Box::pin(self.look_now(&mut looker))).await;
         if !matches!(outcome, Ok(Ok(()))) {
             looker.querier = None;
         }

@@ -181,7 +181,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// statement that comes next.
     pub(super) async fn cancel_denied(&self) {
         let Some(key) = &self.upstream_key else { return };
-        if let Err(fault) = backend::cancel(&self.ground.route, key).await {
+        if let Err(fault) = Box::pin(backend::cancel(&self.ground.route, key)).await {
             tracing::warn!(database = %self.ground.name, %fault, "cancel request failed");
         }
     }

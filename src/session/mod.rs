@@ -183,7 +183,7 @@ pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<Hous
     let identity = client.credential.name.clone();
     let groups = client.credential.groups.clone();
     let start = Start { version: client.startup.version, database: client.database(), parameters: &client.startup.parameters };
-    let server = match backend::connect(&ground.route, &start).await {
+    let server = match Box::pin(backend::connect(&ground.route, &start)).await {
         Ok(server) => server,
         Err(fault) => return turn_away(client, &ground, fault).await,
     };
@@ -203,7 +203,7 @@ pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<Hous
     };
     let mut recording = Recording::new(recorder, house.replies);
     let opened = opened(&client, &ground, identity.clone(), groups.clone());
-    let written = match recording.append(Event::SessionOpened(opened)) {
+    let written = match recording.append(Event::SessionOpened(opened)).and_then(|()| recording.flush()) {
         Ok(()) => recording.recorder().wait(Position(recording.position())).await,
         Err(fault) => Err(fault),
     };
@@ -214,7 +214,8 @@ pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<Hous
     let (cancel, cancels) = mpsc::channel(CANCELS_MAX);
     let registered = server.key.as_ref().and_then(|key| house.cancels.enter(key.process, client.startup.version, cancel));
     let signals = Signals { registered, cancels, shutdown };
-    let end = converse(client, server, recording, (ground, view), &house, signals, (identity, groups, id)).await;
+    // In a place of its own, so that what came before does not keep room beside it.
+    let end = Box::pin(converse(client, server, recording, (ground, view), &house, signals, (identity, groups, id))).await;
     tracing::info!(session = %id, end = end.reason(), "session closed");
 }
 
@@ -228,28 +229,10 @@ async fn converse(
     mut signals: Signals,
     (identity, groups, id): (String, Vec<String>, SessionId),
 ) -> End {
-    let Connection { stream: upstream, opening, key, parameters, status, leftover, .. } = server;
-    let frontend::Session { mut stream, leftover: ahead, .. } = client;
-    let mut greeting = BytesMut::from(&*wire::authentication(0, &[]));
-    for frame in opening {
-        // Settings and login notices come before any statement.
-        greeting.extend_from_slice(mask::message(frame, Exposure::Clear).get());
-    }
-    if let Some(registered) = &signals.registered {
-        greeting.extend_from_slice(&wire::backend_key_data(registered.key()));
-    }
-    greeting.extend_from_slice(&wire::ready(status));
-    let mut names = names::Names::new();
-    for (name, value) in &parameters {
-        names.parameter(name, value);
-    }
-    for (name, value) in &client.startup.parameters {
-        names.startup(name, value);
-    }
-    let greeted = greet(&mut stream, greeting.freeze()).await;
+    let Begun { greeting, names, client: (mut stream, ahead), server, key } = begin(client, server, &signals);
+    let greeted = greet(&mut stream, greeting).await;
     let session = (identity, groups, id);
-    let mut relay =
-        Relay::new((stream, ahead), (upstream, leftover), recording, names, (ground, view), Arc::clone(house), session, key);
+    let mut relay = Relay::new((stream, ahead), server, recording, names, (ground, view), Arc::clone(house), session, key);
     let end = match greeted {
         Ok(()) => relay.run(&mut signals).await,
         Err(_) => End::ClientGone,
@@ -257,6 +240,38 @@ async fn converse(
     relay.farewell(&end).await;
     relay.close(&end).await;
     end
+}
+
+/// What is left of the two logins when the session begins.
+struct Begun {
+    greeting: Bytes,
+    names: names::Names,
+    client: (frontend::Stream, BytesMut),
+    server: (backend::Stream, BytesMut),
+    key: Option<CancelKey>,
+}
+
+/// Takes from the logins what the session needs. The rest ends here: it holds memory that a silent session has no use for.
+fn begin(client: frontend::Session, server: Connection, signals: &Signals) -> Begun {
+    let mut greeting = BytesMut::from(&*wire::authentication(0, &[]));
+    for frame in server.opening {
+        // Settings and login notices come before any statement.
+        greeting.extend_from_slice(mask::message(frame, Exposure::Clear).get());
+    }
+    if let Some(registered) = &signals.registered {
+        greeting.extend_from_slice(&wire::backend_key_data(registered.key()));
+    }
+    greeting.extend_from_slice(&wire::ready(server.status));
+    let mut names = names::Names::new();
+    for (name, value) in &server.parameters {
+        names.parameter(name, value);
+    }
+    for (name, value) in &client.startup.parameters {
+        names.startup(name, value);
+    }
+    let key = server.key.map(|key| CancelKey { secret: Bytes::copy_from_slice(&key.secret), ..key });
+    let (client, server) = ((client.stream, client.leftover), (server.stream, server.leftover));
+    Begun { greeting: greeting.freeze(), names, client, server, key }
 }
 
 async fn greet<S: AsyncWrite + Unpin>(stream: &mut S, greeting: Bytes) -> std::io::Result<()> {
@@ -317,7 +332,7 @@ where
         })
         .await;
         let closed = Event::SessionClosed(SessionClosed { reason: end.reason().into() });
-        if self.recording.append(closed).is_ok() {
+        if self.recording.append(closed).and_then(|()| self.recording.flush()).is_ok() {
             let _ = self.recording.recorder().wait(Position(self.recording.position())).await;
         }
     }

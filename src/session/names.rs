@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::defined::Defined;
 use super::ground::Sight;
-use crate::sql::{self, Facts, Setting, Shift, UnknownReason, Verb};
+use crate::sql::{self, Facts, Setting, Shift, Temporaries, UnknownReason, Verb};
 
 /// Most texts that one name may stand for; past that the name stands for anything.
 const CANDIDATES_MAX: usize = 16;
@@ -39,8 +39,8 @@ pub(super) struct Names {
     /// ReadyForQuery that are still to come before the server has reported them as they are: it does so ahead of these alone.
     unreported: usize,
     /// Temporary relations that surely exist and come first in the search path.
-    temporary: BTreeSet<String>,
-    /// Made in the transaction that is open.
+    temporary: Temporaries,
+    /// Made or changed in the transaction that is open.
     temporary_open: BTreeSet<String>,
     /// That transaction may be undone by what the server has not answered yet.
     pub(super) ending: bool,
@@ -66,7 +66,7 @@ impl Names {
             client_encoding: "UTF8".into(),
             reading_set: false,
             unreported: 0,
-            temporary: BTreeSet::new(),
+            temporary: Temporaries::new(),
             temporary_open: BTreeSet::new(),
             ending: false,
             path_moved: false,
@@ -102,9 +102,10 @@ impl Names {
     }
 
     /// Temporary relations that surely exist and come first in the search path.
-    pub(super) fn temporary(&self) -> Cow<'_, BTreeSet<String>> {
+    pub(super) fn temporary(&self) -> Cow<'_, Temporaries> {
         if self.ending {
-            Cow::Owned(self.temporary.difference(&self.temporary_open).cloned().collect())
+            let settled = self.temporary.iter().filter(|(name, _)| !self.temporary_open.contains(*name));
+            Cow::Owned(settled.map(|(name, made)| (name.clone(), made.clone())).collect())
         } else {
             Cow::Borrowed(&self.temporary)
         }
@@ -161,7 +162,7 @@ impl Names {
             catalog: &sight.catalog,
             standard_conforming_strings,
             client_encoding,
-            temporary: &BTreeSet::new(),
+            temporary: &Temporaries::new(),
             prepared: &none,
             cursors: &none,
         };
@@ -202,6 +203,9 @@ impl Names {
         for (statement, facts) in statements.iter().enumerate() {
             self.reshaped.extend(reshaped(facts));
             self.reading_set |= facts.shifts.iter().any(|shift| *shift == Shift::Reading || unread && *shift == Shift::Anything);
+            if facts.verbs.iter().any(ends) {
+                self.temporary.retain(|_, made| !made.fleeting);
+            }
             if self.reading_set && (facts.shifts.iter().any(is_of_reading) || facts.verbs.iter().any(ends)) {
                 self.unreported = owed.saturating_add(1);
             }
@@ -235,18 +239,24 @@ impl Names {
                 self.code_ran |= unread;
                 self.gone(&[]);
             }
-            Shift::Reading | Shift::TemporaryMade(_) | Shift::Catalog | Shift::Prepared(..) | Shift::Cursor(..) => {}
+            Shift::TemporaryMade(name, made) => {
+                // Whether it comes to pass or not, what is known of one of this name counts no more.
+                if let Some(known) = self.temporary.get_mut(name).filter(|known| *known != made) {
+                    known.columns = None;
+                }
+            }
+            Shift::Reading | Shift::Catalog | Shift::Prepared(..) | Shift::Cursor(..) => {}
         }
     }
 
     /// A text has run to its end without an error.
     pub(super) fn completed(&mut self, facts: &Facts) {
         for shift in &facts.shifts {
-            if let Shift::TemporaryMade(name) = shift
+            if let Shift::TemporaryMade(name, made) = shift
                 && !self.path_moved
                 && self.temporary.len() < NAMES_MAX
             {
-                self.temporary.insert(name.clone());
+                self.temporary.insert(name.clone(), made.clone());
                 self.temporary_open.insert(name.clone());
             }
         }
@@ -255,7 +265,7 @@ impl Names {
     /// A statement has failed, or a transaction was rolled back: what was made in it may be gone.
     pub(super) fn undone(&mut self) {
         let open = std::mem::take(&mut self.temporary_open);
-        self.temporary.retain(|name| !open.contains(name));
+        self.temporary.retain(|name, _| !open.contains(name));
     }
 
     /// ReadyForQuery has come.
@@ -272,6 +282,7 @@ impl Names {
     pub(super) fn settled(&mut self) {
         self.reshaped.clear();
         self.temporary_open.clear();
+        self.temporary.retain(|_, made| !made.fleeting);
     }
 
     fn gone(&mut self, names: &[String]) {

@@ -32,6 +32,13 @@ impl Outbox {
         *self = Self { closed: true, ..Self::default() };
     }
 
+    /// Gives memory back, if nothing waits.
+    pub(super) fn rest(&mut self) {
+        if self.waiting_bytes() == 0 && self.tail.capacity() > 0 {
+            self.tail = BytesMut::new();
+        }
+    }
+
     /// Appends bytes.
     pub(super) fn push(&mut self, bytes: Bytes) {
         if self.closed {
@@ -39,6 +46,9 @@ impl Outbox {
         }
         self.pushed += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if bytes.len() <= COPIED_BYTES_MAX {
+            if self.tail.capacity() == 0 {
+                self.tail.reserve(COPIED_BYTES_MAX);
+            }
             self.tail.extend_from_slice(&bytes);
         } else {
             self.close_tail();

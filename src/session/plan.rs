@@ -19,6 +19,14 @@ pub(super) struct Plan {
     pub(super) description: Bytes,
 }
 
+impl Plan {
+    /// A plan that shows nothing of rows of this description.
+    pub(super) fn hidden(frame: &Frame, sight: &Sight) -> Result<Self, Malformed> {
+        let rows = RowPlan::hidden(&RowDescription::read(frame)?, &sight.catalog, &sight.keys);
+        Ok(Self { rows, description: Bytes::copy_from_slice(frame.bytes()) })
+    }
+}
+
 /// What the rows of a plan belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {

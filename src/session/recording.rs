@@ -1,6 +1,7 @@
 //! What goes into the log for one session, in the order in which it happens.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -8,8 +9,8 @@ use bytes::Bytes;
 use super::plan::Plan;
 use super::ruling::Ruling;
 use crate::flow::Ended;
-use crate::ledger::{ColumnSeen, Event, ExecutionEvent, Parameter, PassedEvent, ReplyEvent, StatementEvent};
-use crate::mask::{ColumnVerdict, Masked};
+use crate::ledger::{COLUMNS_KNOWN_MAX, ColumnSeen, Event, ExecutionEvent, Parameter, PassedEvent, ReplyEvent, StatementEvent};
+use crate::mask::Masked;
 use crate::policy::Outcome;
 use crate::store::{LogFailed, Recorder};
 use crate::wire::{self, Format, Frame, RowDescription, server_tag};
@@ -33,6 +34,26 @@ pub(super) struct Recording {
     running: VecDeque<(u64, Instant)>,
     /// RowDescriptions that a client has asked for, by the number of the statement.
     descriptions: HashMap<u64, Bytes>,
+    /// Columns that stand in the log, each with the number of the entry that has them; the latest last.
+    known: VecDeque<(Source, u64)>,
+}
+
+/// Where columns come from: the same source, the same columns.
+#[derive(Debug, Clone)]
+enum Source {
+    Plan(Arc<Plan>),
+    Description(Bytes, Vec<Format>),
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            // Each is held, so that no other can come to lie at its address.
+            (Self::Plan(one), Self::Plan(other)) => Arc::ptr_eq(one, other),
+            (Self::Description(one, formats), Self::Description(other, others)) => one == other && formats == others,
+            _ => false,
+        }
+    }
 }
 
 /// What kind of bytes go to the client.
@@ -52,6 +73,11 @@ struct Reply {
     number: u64,
     frames: Vec<Bytes>,
     columns: Vec<ColumnSeen>,
+    columns_of: u64,
+    /// It is nothing yet but the answer to a Describe.
+    describes: bool,
+    /// Where the columns come from, if they are not in the log yet.
+    source: Option<Source>,
     bytes: usize,
     rows: u64,
     described: bool,
@@ -68,6 +94,7 @@ impl Recording {
             reply: Reply::default(),
             running: VecDeque::new(),
             descriptions: HashMap::new(),
+            known: VecDeque::new(),
         }
     }
 
@@ -86,12 +113,12 @@ impl Recording {
         &self.recorder
     }
 
-    /// Writes an entry.
+    /// Adds an entry; the next flush writes it.
     ///
     /// # Errors
     /// The log has failed: nothing may run any more.
     pub(super) fn append(&mut self, event: Event) -> Result<(), LogFailed> {
-        self.position = self.recorder.append(event, now_us())?.0;
+        self.position = self.recorder.stage(event, now_us())?.0;
         Ok(())
     }
 
@@ -145,12 +172,17 @@ impl Recording {
         self.running.push_back((number, Instant::now()));
     }
 
-    /// A RowDescription that the client has asked for: it belongs to the executions to come.
-    fn described(&mut self, statement: u64, description: Bytes) {
+    /// A RowDescription that the client has asked for: it belongs to the executions to come. False if it is known.
+    fn described(&mut self, statement: u64, description: &Bytes) -> bool {
+        if self.descriptions.get(&statement) == Some(description) {
+            return false;
+        }
         if self.descriptions.len() >= DESCRIPTIONS_MAX {
             self.descriptions.clear();
         }
-        self.descriptions.insert(statement, description);
+        // A copy: the message shares memory with everything that was read along with it.
+        self.descriptions.insert(statement, Bytes::copy_from_slice(description));
+        true
     }
 
     /// Records something that goes to the client in answer to exchange `number`.
@@ -169,16 +201,17 @@ impl Recording {
         if !self.replies || number == 0 || !is_recorded(tag) {
             return Ok(());
         }
+        // The answer to a Describe, and not that to a Query.
+        let describes = tag == server_tag::ROW_DESCRIPTION && ruling.is_none_or(|ruling| ruling.bind().is_some());
         if tag == server_tag::ROW_DESCRIPTION {
             let statement = ruling.map_or(number, Ruling::number);
-            if statement == number || ruling.is_some_and(|ruling| ruling.bind().is_some()) {
-                self.described(statement, bytes.clone());
+            if (describes || statement == number) && !self.described(statement, bytes) && describes {
+                // It stands in the log already.
+                return Ok(());
             }
         }
-        if self.reply.number != number {
-            self.part(false, ReplyEnd::default())?;
-            self.reply.number = number;
-        }
+        self.turn_to(number, ruling)?;
+        self.reply.describes = describes && self.reply.frames.is_empty();
         self.reply.described |= tag == server_tag::ROW_DESCRIPTION;
         self.reply.bytes += bytes.len();
         if let Released::Bulk { rows } = what {
@@ -189,23 +222,52 @@ impl Recording {
     }
 
     /// Before the description of rows, or the first of them: what they are, and how each column was judged.
-    pub(super) fn rows_begin(&mut self, number: u64, ruling: Option<&Ruling>, plan: Option<&Plan>) -> Result<(), LogFailed> {
+    pub(super) fn rows_begin(&mut self, number: u64, ruling: Option<&Ruling>, plan: Option<&Arc<Plan>>) -> Result<(), LogFailed> {
         if !self.replies || (self.reply.number == number && self.reply.described) {
             return Ok(());
         }
-        if self.reply.number != number {
-            self.part(false, ReplyEnd::default())?;
-            self.reply.number = number;
-        }
+        self.turn_to(number, ruling)?;
         self.reply.described = true;
-        let (description, verdicts, formats) = match (plan, ruling) {
-            (Some(plan), _) => (Some(&plan.description), plan.rows.columns(), None),
-            (None, Some(ruling)) => (self.descriptions.get(&ruling.number()), [].as_slice(), ruling.bind()),
-            (None, None) => (None, [].as_slice(), None),
+        let source = match (plan, ruling) {
+            (Some(plan), _) => Source::Plan(Arc::clone(plan)),
+            (None, Some(ruling)) => {
+                let Some(description) = self.descriptions.get(&ruling.number()) else { return Ok(()) };
+                Source::Description(
+                    description.clone(),
+                    ruling.bind().map(|bind| bind.result_formats.clone()).unwrap_or_default(),
+                )
+            }
+            (None, None) => return Ok(()),
         };
-        if let Some(description) = description.and_then(|bytes| Frame::new(bytes.clone()).ok()) {
-            self.reply.columns = columns(&description, verdicts, formats);
+        match self.known.iter().find(|(known, _)| *known == source) {
+            Some((_, entry)) => self.reply.columns_of = *entry,
+            None => {
+                self.reply.columns = columns(&source);
+                self.reply.source = Some(source);
+            }
         }
+        Ok(())
+    }
+
+    /// The columns of a reply stand in the log, in the last entry.
+    fn keep(&mut self, source: Source) {
+        if self.known.len() >= COLUMNS_KNOWN_MAX {
+            self.known.pop_front();
+        }
+        self.known.push_back((source, self.position));
+    }
+
+    /// What comes next answers this exchange. The description of a portal is recorded with the rows that follow it.
+    fn turn_to(&mut self, number: u64, ruling: Option<&Ruling>) -> Result<(), LogFailed> {
+        if self.reply.number == number {
+            return Ok(());
+        }
+        if self.reply.describes && ruling.is_some_and(|ruling| ruling.number() == self.reply.number) {
+            (self.reply.describes, self.reply.described) = (false, false);
+        } else {
+            self.part(false, ReplyEnd::default())?;
+        }
+        self.reply.number = number;
         Ok(())
     }
 
@@ -228,10 +290,7 @@ impl Recording {
             }
             self.running.pop_front();
         }
-        if self.reply.number != number {
-            self.part(false, ReplyEnd::default())?;
-            self.reply.number = number;
-        }
+        self.turn_to(number, None)?;
         self.part(true, end)
     }
 
@@ -241,6 +300,7 @@ impl Recording {
     pub(super) fn flush_unless_busy(&mut self) -> Result<bool, LogFailed> {
         let busy = self.position == self.flushed && self.durable() < self.position;
         if busy && self.held_back().is_some() {
+            self.recorder.commit()?;
             return Ok(false);
         }
         self.flush().map(|()| true)
@@ -254,6 +314,7 @@ impl Recording {
     /// Records what has been released so far, so that it may leave.
     pub(super) fn flush(&mut self) -> Result<(), LogFailed> {
         self.part(false, ReplyEnd::default())?;
+        self.recorder.commit()?;
         self.flushed = self.position;
         Ok(())
     }
@@ -268,19 +329,23 @@ impl Recording {
         }
         let described = self.reply.described && !last;
         let number = self.reply.number;
-        let reply = std::mem::take(&mut self.reply);
+        let mut reply = std::mem::take(&mut self.reply);
+        let source = reply.source.take();
         // The next statement of the same Query has a description of its own.
         self.reply = Reply { number: if last { 0 } else { number }, described, ..Reply::default() };
         self.append(Event::Reply(ReplyEvent {
             number,
             last,
             columns: reply.columns,
+            columns_of: reply.columns_of,
             frames: reply.frames,
             rows: reply.rows,
             tag: end.tag,
             sqlstate: end.sqlstate,
             duration_us: end.duration_us,
-        }))
+        }))?;
+        source.into_iter().for_each(|source| self.keep(source));
+        Ok(())
     }
 }
 
@@ -327,15 +392,20 @@ fn parameters(bind: &wire::Bind) -> Vec<Parameter> {
 }
 
 /// The columns of a RowDescription as they are seen: by their verdicts, clear without, in the formats that Bind asked for.
-fn columns(description: &Frame, verdicts: &[ColumnVerdict], bind: Option<&wire::Bind>) -> Vec<ColumnSeen> {
-    let fields = RowDescription::read(description).map(|description| description.columns).unwrap_or_default();
+fn columns(source: &Source) -> Vec<ColumnSeen> {
+    let (description, verdicts, formats) = match source {
+        Source::Plan(plan) => (&plan.description, plan.rows.columns(), [].as_slice()),
+        Source::Description(description, formats) => (description, [].as_slice(), formats.as_slice()),
+    };
+    let Ok(frame) = Frame::new(description.clone()) else { return Vec::new() };
+    let fields = RowDescription::read(&frame).map(|description| description.columns).unwrap_or_default();
     let each = fields.iter().enumerate().map(|(index, field)| {
         let verdict = verdicts.get(index);
-        let format = bind.map_or(field.format, |bind| match bind.result_formats.as_slice() {
-            [] => Format::Text,
+        let format = match formats {
+            [] => field.format,
             [one] => *one,
             each => each.get(index).copied().unwrap_or(Format::Text),
-        });
+        };
         ColumnSeen {
             name: String::from_utf8_lossy(&field.name).into_owned(),
             type_oid: field.type_oid,

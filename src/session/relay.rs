@@ -5,15 +5,16 @@
 //! database -> wire -> flow -> mask -> log -> client bytes
 //! ```
 
+mod wait;
+
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
-use super::cancels::Done;
 use super::copy::{Copying, Data};
-use super::door::{Moved, READ_BYTES, SMALL_READ_BYTES, door, gone, next_read_bytes};
+use super::door::SMALL_READ_BYTES;
 use super::ground::{Ground, Mark, Stir, View};
 use super::hold::Hold;
 use super::long::Passing;
@@ -25,11 +26,10 @@ use super::plan::Plan;
 use super::recording::{Recording, Released};
 use super::ruling::{Ruling, Verdict};
 use super::tidings::Circle;
-use super::{End, House, Signal};
+use super::{End, House};
 use crate::flow::{self, Flow, Next, Output, ToClient, Violation};
 use crate::ledger::SessionId;
 use crate::mask::{self, Exposure, Masked, RowPlan, Unmasked};
-use crate::policy::Outcome;
 use crate::store::Position;
 use crate::wire::{
     CancelKey, ErrorFields, Frame, Limits, Malformed, ParameterStatus, Piece, Place, Splitter, TransactionStatus, client_tag,
@@ -81,6 +81,8 @@ pub(super) struct Relay<C, S> {
     pub(super) stir: Option<Stir>,
     /// Now, as of the message that is ruled upon.
     pub(super) mark: Mark,
+    /// Until ReadyForQuery the server may speak of more than was thought.
+    strict: bool,
     /// The verdict as of now on the text whose rows are being described, if it may mean something else by now.
     anew: Option<Arc<Verdict>>,
     /// The client has said goodbye, or has gone; what it asked for before is carried out if it said so.
@@ -101,19 +103,6 @@ pub(super) struct Relay<C, S> {
     client_read_bytes: usize,
     server_read_bytes: usize,
     pub(super) out: Vec<Output<Ruling, Plan>>,
-}
-
-/// What woke the session up.
-enum Woken {
-    ClientRead(usize),
-    ServerRead(usize),
-    Wrote,
-    ServerDeaf,
-    Logged,
-    Answered(crate::approval::Verdict),
-    Cancel(Done),
-    CancelSent,
-    Shutdown,
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay<C, S> {
@@ -166,6 +155,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             stir: None,
             mark,
             anew: None,
+            strict: false,
             leaving: None,
             last_word: false,
             described: None,
@@ -178,29 +168,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             client_read_bytes: SMALL_READ_BYTES,
             server_read_bytes: SMALL_READ_BYTES,
             out: Vec::new(),
-        }
-    }
-
-    /// Runs the session to its end.
-    pub(super) async fn run(&mut self, signals: &mut super::Signals) -> End {
-        loop {
-            if let Err(end) = self.turn().await {
-                return end;
-            }
-            if let Some(end) = &self.leaving
-                && self.has_said_everything()
-            {
-                return end.clone();
-            }
-            match self.wake(signals).await {
-                Ok(Woken::Shutdown) => return End::Shutdown,
-                Ok(woken) => {
-                    if let Err(end) = self.woken(woken).await {
-                        return end;
-                    }
-                }
-                Err(end) => return end,
-            }
         }
     }
 
@@ -311,18 +278,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         if !(self.ground.may_have_moved(ruling.since()) || ruling.touched() && leans()) {
             return Ok(None);
         }
-        let verdict = Arc::clone(ruling.verdict());
+        let ruling = ruling.clone();
+        let verdict = ruling.verdict();
         self.view = self.ground.view_now(&self.groups, &self.view).await.map_err(|_| End::Unmaskable)?;
         if Arc::ptr_eq(&verdict.sight, &self.view.sight) {
             return Ok(None);
         }
-        let anew = self.current(&verdict);
-        let stricter = |one: &Verdict, other: &Verdict| {
-            let (one, other) = (&one.decision, &other.decision);
-            one.outcome == Outcome::Block && other.outcome != Outcome::Block || one.touches_masked && !other.touches_masked
-        };
-        // What it asks, stores or says in errors would not have been let through.
-        if stricter(&anew, &verdict) { Err(End::Unmaskable) } else { Ok(Some(anew)) }
+        let anew = self.current(verdict);
+        if ruling.is_stricter(&anew) {
+            self.strict = true;
+            // What it stores by now may be read again.
+            if anew.analysis.statements.iter().any(|facts| !facts.stores.is_empty()) {
+                return Err(End::Unmaskable);
+            }
+        }
+        Ok(Some(anew))
     }
 
     fn server_piece(&mut self, piece: Piece) -> Result<(), End> {
@@ -407,6 +377,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         match (self.tiding.take(), ruling) {
             (Some(known), _) if veiled && !known => Exposure::Touched,
             (Some(_), _) => Exposure::Clear,
+            (None, Some(_)) if self.strict => Exposure::Touched,
             (None, Some(ruling)) => ruling.exposure(),
             (None, None) if veiled => Exposure::Touched,
             (None, None) => Exposure::Clear,
@@ -422,7 +393,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let (masked, released) = match what {
             ToClient::Message(frame) => (mask::message(frame, exposure), Released::Message),
             ToClient::Own(bytes) => (mask::own(bytes), Released::Message),
-            ToClient::Rows(run, plan) => return self.show_rows(number, ruling, run, plan.as_deref()),
+            ToClient::Rows(run, plan) => return self.show_rows(number, ruling, run, plan.as_ref()),
             ToClient::RowPart(part, plan) => {
                 self.notice(number, ruling, plan.as_deref())?;
                 let clear = RowPlan::clear();
@@ -451,10 +422,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         number: u64,
         ruling: Option<&Ruling>,
         run: Unmasked<crate::wire::Run>,
-        plan: Option<&Plan>,
+        plan: Option<&Arc<Plan>>,
     ) -> Result<(), End> {
         let rows = run.rows();
-        self.notice(number, ruling, plan)?;
+        self.notice(number, ruling, plan.map(Arc::as_ref))?;
         self.recording.rows_begin(number, ruling, plan).map_err(|_| End::LogFailed)?;
         let masked = match plan {
             Some(plan) => plan.rows.rows(run, &mut self.masked_rows),
@@ -496,88 +467,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
 
     fn ready(&mut self, status: TransactionStatus) {
         self.names.ready();
+        self.strict = false;
         if status == TransactionStatus::Idle {
             self.names.settled();
             self.meter.settled();
             if self.flow.is_quiet() {
                 self.stir = None;
             }
-        }
-    }
-
-    // ---- waiting
-
-    /// Waits until something moves. Every branch is cancel safe: sockets are polled, not awaited.
-    async fn wake(&mut self, signals: &mut super::Signals) -> Result<Woken, End> {
-        let durable = self.recording.durable();
-        let read_client = self.leaving.is_none()
-            && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
-            && (self.hold.is_none() && self.waiting.is_none() && self.cancel_sent.is_none()
-                || self.from_client.buffer().len() < AHEAD_BYTES_MAX);
-        let read_server = self.to_client.waiting_bytes() < BACKLOG_BYTES_MAX && !self.is_stopped();
-        let awaited = [self.to_client.awaited(durable), self.to_server.awaited(durable), self.recording.held_back()];
-        let awaited = awaited.into_iter().flatten().min();
-        // What is written then changes nothing that is waited for here.
-        let flowing = self.leaving.is_none()
-            && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
-            && self.to_client.waiting_bytes() < BACKLOG_BYTES_MAX;
-        let Self { client, server, from_client, from_server, to_client, to_server, recording, hold, cancel_sent, .. } = self;
-        let ask = from_client.lacking_bytes().clamp(self.client_read_bytes, READ_BYTES * 16);
-        let serve = from_server.lacking_bytes().clamp(self.server_read_bytes, READ_BYTES * 16);
-        tokio::select! {
-            moved = door(client, read_client.then_some((from_client.buffer(), ask)), to_client, durable, flowing) => match moved {
-                Ok(Moved::Read(bytes)) => Ok(Woken::ClientRead(bytes)),
-                Ok(Moved::Wrote) => Ok(Woken::Wrote),
-                Ok(Moved::Deaf) | Err(_) => Err(End::ClientGone),
-            },
-            moved = door(server, read_server.then_some((from_server.buffer(), serve)), to_server, durable, flowing) => match moved {
-                Ok(Moved::Read(bytes)) => Ok(Woken::ServerRead(bytes)),
-                Ok(Moved::Wrote) => Ok(Woken::Wrote),
-                Ok(Moved::Deaf) => Ok(Woken::ServerDeaf),
-                Err(_) => Ok(Woken::ServerRead(0)),
-            },
-            logged = recording.recorder().wait(Position(awaited.unwrap_or(u64::MAX))), if awaited.is_some() => match logged {
-                Ok(()) => Ok(Woken::Logged),
-                Err(_) => Err(End::LogFailed),
-            },
-            verdict = Hold::answer(hold), if hold.as_ref().is_some_and(Hold::is_asked) => Ok(Woken::Answered(verdict)),
-            () = gone(cancel_sent) => Ok(Woken::CancelSent),
-            signal = signals.next() => Ok(match signal {
-                Signal::Cancel(done) => Woken::Cancel(done),
-                Signal::Shutdown => Woken::Shutdown,
-            }),
-        }
-    }
-
-    async fn woken(&mut self, woken: Woken) -> Result<(), End> {
-        match woken {
-            Woken::ClientRead(bytes) => self.client_read_bytes = next_read_bytes(bytes),
-            Woken::ServerRead(bytes) => self.server_read_bytes = next_read_bytes(bytes),
-            _ => {}
-        }
-        match woken {
-            Woken::ClientRead(0) => Err(End::ClientGone),
-            Woken::ServerRead(0) => {
-                // Its last words may stand in the buffer.
-                self.server_pieces().await?;
-                Err(match self.leaving {
-                    Some(_) => End::Terminated,
-                    None if self.last_word => End::ServerClosed,
-                    None => End::ServerGone,
-                })
-            }
-            Woken::ServerDeaf => {
-                self.to_server.close();
-                Ok(())
-            }
-            Woken::ClientRead(_) | Woken::ServerRead(_) | Woken::Wrote | Woken::Logged => Ok(()),
-            Woken::Answered(verdict) => self.answered(verdict),
-            Woken::Cancel(done) => self.cancel(done),
-            Woken::CancelSent => {
-                self.cancel_sent = None;
-                Ok(())
-            }
-            Woken::Shutdown => Ok(()),
         }
     }
 

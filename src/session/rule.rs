@@ -168,7 +168,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// True if nothing is masked for this session, and the policy lets pass what it cannot analyse.
     pub(super) fn lets_unread_pass(&self) -> bool {
         let unread = Analysis { statements: vec![Facts::unknown(UnknownReason::Name)] };
-        self.view.sight.masks.is_empty() && self.view.decide(Bytes::new(), unread, &self.identity).decision.outcome == Outcome::Forward
+        self.view.sight.masks.is_empty()
+            && self.view.decide(Bytes::new(), unread, &self.identity).decision.outcome == Outcome::Forward
     }
 
     /// A name that stands for nothing is an error, as it is to the server.

@@ -306,7 +306,16 @@ impl Ruling {
         anew: Option<&Arc<Verdict>>,
     ) -> Result<Arc<Plan>, Malformed> {
         let (verdict, doubted) = (anew.unwrap_or_else(|| self.verdict()), self.0.doubted);
+        if self.is_stricter(verdict) {
+            return Plan::hidden(frame, &verdict.sight).map(Arc::new);
+        }
         copy::plan(frame, verdict, doubted).unwrap_or_else(|| verdict.plan(frame, statement, doubted))
+    }
+
+    /// True if by this verdict the statement would not have been let through, or can say more of masked columns than was thought.
+    pub(super) fn is_stricter(&self, verdict: &Verdict) -> bool {
+        let (anew, known) = (&verdict.decision, &self.verdict().decision);
+        anew.outcome == Outcome::Block && known.outcome != Outcome::Block || anew.touches_masked && !known.touches_masked
     }
 
     /// True if columns without an origin may hold what is masked.

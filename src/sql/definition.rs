@@ -1,8 +1,9 @@
 //! Statements that define, change or drop objects, and those about roles and privileges.
 
-use super::facts::{Facts, Shift, UnknownReason, Verb};
+use super::facts::{Facts, Shift, Temporary, UnknownReason, Verb};
 use super::lex::{Kind, Token};
 use super::names;
+use super::plain;
 use super::query;
 use super::reader::{Read, Reader};
 use super::statement::{Course, execute, followed, skip};
@@ -12,9 +13,6 @@ use super::walk::Walk;
 
 /// Kinds of object whose names stand in the catalog's list of relations.
 const RELATIONS: [&str; 6] = ["table", "view", "sequence", "index", "materialized", "foreign"];
-
-/// Words of a list of columns that bring in expressions, other tables or their values.
-const CODE: [&str; 9] = ["check", "generated", "references", "like", "exclude", "inherits", "using", "collate", "with"];
 
 /// Reads what follows the first word.
 pub(super) fn read(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Facts> {
@@ -85,11 +83,14 @@ fn create(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     if reader.is("schema") {
         return Ok(schema(reader));
     }
+    if reader.is("type") {
+        return Ok(Facts { plain_table: plain::of_labels(reader), ..verbs(&[Verb::Create]) });
+    }
     reader.eat("recursive");
     if reader.is("table") || reader.is("view") || reader.is("sequence") {
-        let view = reader.is("view");
+        let (view, sequence) = (reader.is("view"), reader.is("sequence"));
         reader.at += 1;
-        return relation(course, reader, temporary, view);
+        return relation(course, reader, temporary, (view, sequence));
     }
     if reader.eat_all(&["materialized", "view"]) {
         return made_by_query(course, reader, false, true);
@@ -98,7 +99,9 @@ fn create(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     if reader.eat("index") || unique {
         reader.eat("index");
         reader.eat("concurrently");
-        return Ok(on_relation(course, reader, Verb::Create));
+        let mut facts = on_relation(course, reader, Verb::Create);
+        facts.plain_table = plain::index(reader);
+        return Ok(facts);
     }
     if reader.is_any(&["trigger", "rule", "policy", "statistics", "constraint"]) {
         return Ok(on_relation(course, reader, Verb::Create));
@@ -110,15 +113,16 @@ fn create(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
 fn schema(reader: &Reader<'_>) -> Facts {
     let tokens = reader.tokens.get(reader.at..).unwrap_or_default();
     let grants = tokens.iter().any(|token| token.is(reader.text, "grant"));
-    verbs(if grants { &[Verb::Create, Verb::Grant] } else { &[Verb::Create] })
+    let facts = verbs(if grants { &[Verb::Create, Verb::Grant] } else { &[Verb::Create] });
+    Facts { plain_table: plain::schema(reader), ..facts }
 }
 
 /// CREATE TABLE, VIEW, SEQUENCE.
-fn relation(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, view: bool) -> Read<Facts> {
-    if !view && as_query(reader) {
+fn relation(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, (view, sequence): (bool, bool)) -> Read<Facts> {
+    if !view && !sequence && as_query(reader) {
         return made_by_query(course, reader, temporary, false);
     }
-    reader.eat_all(&["if", "not", "exists"]);
+    let perhaps = reader.eat_all(&["if", "not", "exists"]);
     let name = reader.qualified()?;
     let mut made = super::statement::relation(course, &name);
     made.temporary = temporary || made.schema.as_deref() == Some("pg_temp");
@@ -126,39 +130,17 @@ fn relation(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, view:
     if view {
         facts = view_facts(course, reader)?;
     } else {
-        facts.plain_table = is_plain(reader);
+        facts.plain_table = sequence || plain::columns(reader);
     }
     facts.target_temporary = made.temporary;
     // What is deleted from a view is deleted from what it shows: to change one is not the session's own business.
-    if made.temporary && !view && !drops_on_commit(reader) {
-        facts.shifts.push(Shift::TemporaryMade(made.name.clone()));
+    if made.temporary && !view {
+        let columns = plain::column_names(reader).filter(|_| !perhaps && !sequence);
+        let temporary = Temporary { columns, fleeting: drops_on_commit(reader) };
+        facts.shifts.push(Shift::TemporaryMade(made.name.clone(), temporary));
     }
     facts.writes.push(made);
     Ok(facts)
-}
-
-/// True if what follows is a list of columns with types and keys and no more: nothing of it can run code or reach another table.
-fn is_plain(reader: &Reader<'_>) -> bool {
-    let tokens = reader.tokens.get(reader.at..).unwrap_or_default();
-    let word = |token: &Token| CODE.iter().any(|word| token.is(reader.text, word));
-    let calls =
-        tokens.windows(2).any(|pair| matches!(pair, [one, other] if one.is(reader.text, "default") && !is_constant(other)));
-    let mut open = 0_usize;
-    for (at, token) in tokens.iter().enumerate() {
-        if token.sign(reader.text, "(") {
-            open += 1;
-        } else if token.sign(reader.text, ")") {
-            open = open.saturating_sub(1);
-        }
-        if word(token) || token.kind == Kind::Operator || open == 0 && at + 1 < tokens.len() {
-            return false;
-        }
-    }
-    !calls && open == 0 && tokens.len() > 1
-}
-
-fn is_constant(token: &Token) -> bool {
-    matches!(token.kind, Kind::Number | Kind::Text)
 }
 
 /// The relations a view reads.
@@ -211,9 +193,10 @@ fn as_query(reader: &Reader<'_>) -> bool {
 
 /// CREATE TABLE AS, CREATE MATERIALIZED VIEW.
 fn made_by_query(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, materialized: bool) -> Read<Facts> {
-    reader.eat_all(&["if", "not", "exists"]);
+    let perhaps = reader.eat_all(&["if", "not", "exists"]);
     let name = reader.qualified()?;
     let fleeting = drops_on_commit(reader);
+    let named = if reader.sign("(") { plain::column_names(reader) } else { None };
     while !reader.done() && !reader.is("as") {
         if reader.sign("(") { reader.skip_parens()? } else { reader.at += 1 }
     }
@@ -245,8 +228,14 @@ fn made_by_query(course: &Course<'_>, reader: &mut Reader<'_>, temporary: bool, 
         traced.into_facts(&mut facts);
         facts
     };
-    if fleeting {
-        facts.shifts.retain(|shift| !matches!(shift, Shift::TemporaryMade(_)));
+    for shift in &mut facts.shifts {
+        if let Shift::TemporaryMade(_, made) = shift {
+            made.fleeting = fleeting;
+            // The first names of its columns may be given.
+            let given = named.as_deref().unwrap_or_default();
+            let known = made.columns.take().filter(|columns| !perhaps && columns.len() >= given.len());
+            made.columns = known.map(|columns| given.iter().chain(columns.iter().skip(given.len())).cloned().collect());
+        }
     }
     facts.moves_data = !facts.reads.is_empty();
     Ok(facts)
@@ -330,9 +319,12 @@ fn alter(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     if RELATIONS.contains(&kind.as_str()) {
         let target = altered(course, reader)?;
         facts.target_temporary = target.as_ref().is_some_and(|target| target.temporary);
+        facts.plain_table = target.is_some() && plain::alteration(reader, &kind);
         if let Some(target) = target {
             if target.temporary && words_at_top(reader, &["rename"]) | words_at_top(reader, &["set", "schema"]) {
                 facts.shifts.push(Shift::TemporaryGone(vec![target.name.clone()]));
+            } else if let Some(made) = course.made.get(&target.name).filter(|_| target.temporary) {
+                facts.shifts.push(Shift::TemporaryMade(target.name.clone(), Temporary { columns: None, ..made.clone() }));
             }
             facts.writes.push(target);
         }
@@ -408,6 +400,11 @@ fn drop(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
         return Ok(verbs(&[Verb::Drop, Verb::Role]));
     }
     let mut facts = verbs(&[Verb::Drop]);
+    // With a schema, a type, a role's own, or in a cascade, relations and columns go that are not named.
+    let cascades = reader.tokens.last().is_some_and(|last| last.is(reader.text, "cascade"));
+    if cascades || !reader.is_any(&RELATIONS) {
+        facts.shifts.push(Shift::TemporaryGone(Vec::new()));
+    }
     if reader.is_any(&["trigger", "rule", "policy"]) {
         facts.writes = on_dropped(course, reader);
         facts.target_temporary = !facts.writes.is_empty() && facts.writes.iter().all(|target| target.temporary);

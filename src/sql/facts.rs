@@ -1,6 +1,6 @@
 //! What is known of a statement.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::catalog::{Catalog, Oid};
 use super::copy::CopyFormat;
@@ -238,6 +238,18 @@ pub struct FunctionName {
     pub readable: bool,
 }
 
+/// Temporary relations by their names.
+pub type Temporaries = BTreeMap<String, Temporary>;
+
+/// What is known of a temporary relation. Nothing that is masked is ever stored in one, so that its columns hold nothing of others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Temporary {
+    /// The names of its columns, if they are known.
+    pub columns: Option<Vec<String>>,
+    /// It is gone at the end of the transaction (`ON COMMIT DROP`).
+    pub fleeting: bool,
+}
+
 /// What a statement may change of the ground that later texts stand on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shift {
@@ -249,8 +261,8 @@ pub enum Shift {
     Prepared(String, Box<Facts>),
     /// A cursor: its name and the facts of its query.
     Cursor(String, Box<Facts>),
-    /// A temporary relation made.
-    TemporaryMade(String),
+    /// A temporary relation made, or changed.
+    TemporaryMade(String, Temporary),
     /// Temporary relations dropped, renamed or moved; an empty list stands for all.
     TemporaryGone(Vec<String>),
     /// The catalog: any DDL.
@@ -344,8 +356,8 @@ pub struct Setting<'a> {
     pub standard_conforming_strings: bool,
     /// The session's `client_encoding`, in the server's spelling.
     pub client_encoding: &'a str,
-    /// Names of the session's temporary relations that surely exist and come first in the search path.
-    pub temporary: &'a BTreeSet<String>,
+    /// The session's temporary relations that surely exist and come first in the search path.
+    pub temporary: &'a Temporaries,
     /// Facts behind the names of prepared statements: all that a name may stand for.
     pub prepared: &'a dyn Fn(&str) -> Vec<Facts>,
     /// Facts behind the names of cursors.

@@ -43,8 +43,11 @@ pub enum Way {
     /// It stays as it is, and stands where it does for its order among others, by this function (`max`, `greatest`; `array_agg` of
     /// DISTINCT values): the column's own mask fits the result if it tells no more of the order than of a single value.
     Picked(String),
-    /// A part of a json document, by its path from the top; an empty path is the document as text.
+    /// A part of a json document, by its path from the top; an empty path is the document as text. It stays as it is there: the
+    /// mask's own paths fit the result.
     Part(Vec<JsonStep>),
+    /// It was computed with a part of a json document, by its path: other names, another place, pieces of it.
+    Within(Vec<JsonStep>),
     /// Only how often it is there, or whether: `count`, `IS NULL`. Nothing of a single value shows.
     Counted,
     /// It was computed with; this is the first thing that was done to the value itself.

@@ -16,6 +16,7 @@ mod lineage;
 mod moves;
 mod names;
 mod notify;
+mod plain;
 mod plpgsql;
 mod query;
 mod reader;
@@ -31,7 +32,9 @@ mod walk;
 
 pub use catalog::{Attribute, Catalog, ColumnOrigin, Function, Relation, RelationKind, TypeInfo, TypeKind, Volatility};
 pub use copy::{CopyFormat, CopyLayout, copied};
-pub use facts::{Analysis, Facts, FunctionName, RelationName, Setting, Shift, UnknownReason, Verb, Where};
+pub use facts::{
+    Analysis, Facts, FunctionName, RelationName, Setting, Shift, Temporaries, Temporary, UnknownReason, Verb, Where,
+};
 pub use lineage::{Asked, JsonStep, Lineage, ResultColumn, SOURCES_MAX, Source, Step, Stored, Untraced, Use, Way};
 pub use notify::{Notification, Said, notifications};
 pub use trace::{expression, view_columns};

@@ -1,7 +1,7 @@
 //! What the names of a statement may stand for.
 
 use super::catalog::Catalog;
-use super::facts::{FunctionName, RelationName, Setting};
+use super::facts::{FunctionName, RelationName, Setting, Temporaries};
 
 /// The schema of PostgreSQL's own objects.
 pub(super) const PG_CATALOG: &str = "pg_catalog";
@@ -21,19 +21,19 @@ const SIGNS: [&str; 93] = [
 const DOUBLES: [(&str, &str); 1] = [("gen_random_uuid", "pgcrypto")];
 
 /// A relation by its name's parts.
-pub(super) fn relation(setting: &Setting<'_>, made: &[String], name: &[String]) -> RelationName {
+pub(super) fn relation(setting: &Setting<'_>, made: &Temporaries, name: &[String]) -> RelationName {
     relation_in(setting.catalog, made, name)
 }
 
 /// A relation by its name's parts; `made` are temporary relations that come first.
-pub(super) fn relation_in(catalog: &Catalog, made: &[String], name: &[String]) -> RelationName {
+pub(super) fn relation_in(catalog: &Catalog, made: &Temporaries, name: &[String]) -> RelationName {
     let (schema, name) = match name {
         [] => (None, String::new()),
         [name] => (None, name.clone()),
         [.., schema, name] => (Some(schema.clone()), name.clone()),
     };
     let temporary = match schema.as_deref() {
-        None => made.contains(&name),
+        None => made.contains_key(&name),
         Some(schema) => schema == PG_TEMP,
     };
     let oids = match schema.as_deref() {

@@ -1,6 +1,6 @@
 //! One statement's facts: its first words decide the verb, small readers take the names of those that are no query.
 
-use super::facts::{Analysis, Facts, RelationName, Setting, Shift, UnknownReason, Verb};
+use super::facts::{Analysis, Facts, RelationName, Setting, Shift, Temporaries, Temporary, UnknownReason, Verb};
 use super::lex::{Kind, Token};
 use super::lineage::{Lineage, ResultColumn};
 use super::query;
@@ -9,12 +9,15 @@ use super::trace::{self, Traced};
 use super::walk::Walk;
 use super::{change, definition, expr, plpgsql};
 
+/// Settings whose names are shown in capitals.
+const SPELLED: [&str; 3] = ["DateStyle", "IntervalStyle", "TimeZone"];
+
 /// What earlier statements of the same text did.
 pub(super) struct Course<'a> {
     /// The ground of the whole text.
     pub(super) setting: &'a Setting<'a>,
     /// Temporary relations that surely exist and come first in the search path.
-    pub(super) made: Vec<String>,
+    pub(super) made: Temporaries,
     /// True once the search path has been set: temporary relations need not come first.
     moved: bool,
     /// Statements prepared.
@@ -29,7 +32,7 @@ impl<'a> Course<'a> {
     /// Before the first statement.
     pub(super) fn new(setting: &'a Setting<'a>) -> Self {
         let moved = setting.catalog.temporary_named;
-        let made = if moved { Vec::new() } else { setting.temporary.iter().cloned().collect() };
+        let made = if moved { Temporaries::new() } else { setting.temporary.clone() };
         Self { setting, made, moved, prepared: Vec::new(), cursors: Vec::new(), reading: false }
     }
 
@@ -50,10 +53,12 @@ impl<'a> Course<'a> {
     fn follow(&mut self, facts: &Facts) {
         for shift in &facts.shifts {
             match shift {
-                Shift::TemporaryMade(name) if !self.moved => self.made.push(name.clone()),
-                Shift::TemporaryMade(_) => {}
+                Shift::TemporaryMade(name, made) if !self.moved => {
+                    self.made.insert(name.clone(), made.clone());
+                }
+                Shift::TemporaryMade(..) => {}
                 Shift::TemporaryGone(names) if names.is_empty() => self.made.clear(),
-                Shift::TemporaryGone(names) => self.made.retain(|name| !names.contains(name)),
+                Shift::TemporaryGone(names) => self.made.retain(|name, _| !names.contains(name)),
                 Shift::Prepared(name, facts) => self.prepared.push((name.clone(), facts.as_ref().clone())),
                 Shift::Cursor(name, facts) => self.cursors.push((name.clone(), facts.as_ref().clone())),
                 Shift::Reading => self.reading = true,
@@ -184,11 +189,15 @@ fn transaction(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Fact
             facts.shifts.push(Shift::Reading);
             facts.shifts.push(Shift::SearchPath);
         }
-        let fresh = course.made.iter().filter(|name| !course.setting.temporary.contains(*name));
-        let gone: Vec<String> = fresh.cloned().collect();
-        if !gone.is_empty() {
-            facts.shifts.push(Shift::TemporaryGone(gone));
-        }
+    }
+    // What a rollback undoes, and what the end of the transaction drops.
+    let undoes = matches!(word, "rollback" | "abort");
+    let gone = |(name, made): &(&String, &Temporary)| {
+        undoes && course.setting.temporary.get(*name) != Some(*made) || word != "begin" && word != "start" && made.fleeting
+    };
+    let gone: Vec<String> = course.made.iter().filter(gone).map(|(name, _)| name.clone()).collect();
+    if !gone.is_empty() {
+        facts.shifts.push(Shift::TemporaryGone(gone));
     }
     facts
 }
@@ -381,6 +390,30 @@ fn explained(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     Ok(rest_of(reader, Verb::Explain))
 }
 
+/// SHOW: settings hold nothing that is masked, since nothing of the kind may be stored in one.
+fn show(reader: &mut Reader<'_>) -> Facts {
+    let all = reader.is("all") && reader.is_last();
+    let named = if reader.is("time") {
+        reader.is_at(1, "zone").then(|| "timezone".to_owned())
+    } else if reader.is("transaction") {
+        Some("transaction_isolation".to_owned())
+    } else if reader.is("session") {
+        reader.is_at(1, "authorization").then(|| "session_authorization".to_owned())
+    } else {
+        reader.qualified().ok().filter(|_| reader.done()).map(|name| name.join("."))
+    };
+    let spelled =
+        |name: String| SPELLED.iter().find(|known| known.eq_ignore_ascii_case(&name)).map_or(name, |known| (*known).to_owned());
+    let names = if all {
+        Some(["name", "setting", "description"].map(str::to_owned).to_vec())
+    } else {
+        named.map(|name| vec![spelled(name)])
+    };
+    let column = |name| ResultColumn { name, lineage: Lineage::default() };
+    let columns = names.map(|names| names.into_iter().map(column).collect());
+    Facts { columns, ..rest_of(reader, Verb::Show) }
+}
+
 fn prepare(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     let name = reader.name()?;
     if reader.eat_sign("(") {
@@ -389,7 +422,7 @@ fn prepare(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     }
     reader.need("as")?;
     // By the time it is executed, a temporary relation may be gone and another one of its name in its place.
-    let later = Course { made: Vec::new(), ..Course::new(course.setting) };
+    let later = Course { made: Temporaries::new(), ..Course::new(course.setting) };
     let inner = changes(&later, reader)?;
     Ok(with_shift(Facts::of(Verb::Prepare), Shift::Prepared(name, Box::new(inner))))
 }
@@ -482,7 +515,7 @@ fn fetch(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
 
 fn settings(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Read<Facts> {
     match word {
-        "show" => return Ok(rest_of(reader, Verb::Show)),
+        "show" => return Ok(show(reader)),
         "discard" => {
             let mut facts = Facts::of(Verb::Discard);
             if reader.is_any(&["all", "temp", "temporary"]) {

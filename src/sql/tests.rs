@@ -6,8 +6,6 @@ mod lineage;
 mod notify;
 mod table;
 
-use std::collections::BTreeSet;
-
 use super::*;
 
 pub(super) const FIRST_OID: u32 = 16_384;
@@ -149,7 +147,7 @@ pub(super) fn analyzed(catalog: &Catalog, text: &str) -> Vec<Facts> {
 
 /// Analyses under the settings given.
 pub(super) fn under(catalog: &Catalog, text: &[u8], client_encoding: &str, standard_conforming_strings: bool) -> Vec<Facts> {
-    let temporary = BTreeSet::from(["tt".to_owned()]);
+    let temporary = Temporaries::from([("tt".to_owned(), Temporary::default())]);
     let nothing = |_: &str| Vec::new();
     let setting = Setting {
         catalog,

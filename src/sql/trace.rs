@@ -16,6 +16,7 @@ mod figure;
 mod from;
 mod functions;
 mod json;
+mod many;
 mod operators;
 mod queries;
 mod questions;
@@ -35,11 +36,12 @@ use std::rc::Rc;
 
 use self::asks::Asks;
 use self::body::Arguments;
+use self::many::Met;
 use self::queries::Known;
 use self::scope::Level;
 use self::value::{Column, Shared, Value};
 use super::catalog::Catalog;
-use super::facts::FunctionName;
+use super::facts::{FunctionName, Temporaries};
 use super::lineage::{Stored, Untraced};
 use super::tree::Query;
 
@@ -56,7 +58,7 @@ type Output = Result<Rc<Vec<Column>>, Untraced>;
 /// Follows the values of one statement.
 struct Tracer<'a> {
     catalog: &'a Catalog,
-    made: &'a [String],
+    made: &'a Temporaries,
     levels: Vec<Level<'a>>,
     ctes: Vec<Known<'a>>,
     /// Arguments of the function whose body is followed.
@@ -67,6 +69,8 @@ struct Tracer<'a> {
     depth: usize,
     work: usize,
     asks: Asks,
+    /// What was met since the last question.
+    met: Met,
     stores: Vec<Stored>,
     /// Functions called in the notation of columns.
     called: Vec<FunctionName>,
@@ -75,7 +79,7 @@ struct Tracer<'a> {
 }
 
 impl<'a> Tracer<'a> {
-    fn new(catalog: &'a Catalog, made: &'a [String]) -> Self {
+    fn new(catalog: &'a Catalog, made: &'a Temporaries) -> Self {
         Self {
             catalog,
             made,
@@ -87,6 +91,7 @@ impl<'a> Tracer<'a> {
             depth: 0,
             work: 0,
             asks: Asks::default(),
+            met: Met::default(),
             stores: Vec::new(),
             called: Vec::new(),
             inside: Vec::new(),

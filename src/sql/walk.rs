@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::catalog::{Catalog, Function, Oid, RelationKind};
-use super::facts::{Facts, FunctionName, RelationName, Setting, Shift, Verb, Where};
+use super::facts::{Facts, FunctionName, RelationName, Setting, Shift, Temporaries, Temporary, Verb, Where};
 use super::moves::{self, Carried};
 use super::names;
 use super::restrict;
@@ -21,7 +21,7 @@ const SETTINGS: &str = "pg_settings";
 /// What is collected of one statement.
 pub(super) struct Walk<'a> {
     setting: &'a Setting<'a>,
-    made: &'a [String],
+    made: &'a Temporaries,
     scopes: Vec<restrict::Scope<'a>>,
     /// Its verbs.
     pub(super) verbs: BTreeSet<Verb>,
@@ -52,7 +52,7 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Collects nothing yet. `made` are temporary relations made earlier in the text.
-    pub(super) fn new(setting: &'a Setting<'a>, made: &'a [String]) -> Self {
+    pub(super) fn new(setting: &'a Setting<'a>, made: &'a Temporaries) -> Self {
         Self {
             setting,
             made,
@@ -250,7 +250,7 @@ impl<'a> Walk<'a> {
         relation.temporary = into.temporary || relation.schema.as_deref() == Some("pg_temp");
         self.targets.push(relation.temporary);
         if relation.temporary {
-            self.shift(Shift::TemporaryMade(relation.name.clone()));
+            self.shift(Shift::TemporaryMade(relation.name.clone(), Temporary::default()));
         }
         self.writes.insert(relation);
         self.shift(Shift::Catalog);

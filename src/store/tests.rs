@@ -58,6 +58,7 @@ fn reply(number: u64) -> Event {
         tag: "SELECT 0".into(),
         sqlstate: String::new(),
         duration_us: 420,
+        columns_of: 0,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Body, HEADER_BYTES, Format, Frame, Malformed};
+use super::{Body, Format, Frame, HEADER_BYTES, Malformed};
 
 /// Type bytes of client messages.
 pub mod client_tag {

@@ -56,7 +56,7 @@ impl Sum {
             catalog,
             standard_conforming_strings: true,
             client_encoding: "UTF8",
-            temporary: &BTreeSet::new(),
+            temporary: &pgveil::sql::Temporaries::new(),
             prepared: &|_| Vec::new(),
             cursors: &|_| Vec::new(),
         };

@@ -31,7 +31,8 @@ fn copy_in(stage: &mut Stage<'_>) {
         stage.send(&mut wire, &[&parts, COPY_DONE].concat(), 1);
     }
     stage.ask(&mut wire, &["select * from c", "copy c from stdin (format nonsense)", "copy nowhere from stdin"]);
-    let binary = [b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec(), b"\0\x02\0\0\0\x04\0\0\0\x07\0\0\0\x01x\xff\xff".to_vec()].concat();
+    let binary =
+        [b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec(), b"\0\x02\0\0\0\x04\0\0\0\x07\0\0\0\x01x\xff\xff".to_vec()].concat();
     wire.ask("copy c from stdin (format binary)");
     stage.until(&mut wire, b"G", 1);
     stage.send(&mut wire, &[copy_data(binary), COPY_DONE.to_vec()].concat(), 1);
@@ -41,7 +42,8 @@ fn copy_in_extended(stage: &mut Stage<'_>) {
     let mut wire = stage.connect();
     stage.ask(&mut wire, &[TABLE]);
     let begin = |sql: &str| {
-        [parse("", sql), describe(b'S', ""), bind("", "", &[], &[], &[]), describe(b'P', ""), execute("", 0), FLUSH.to_vec()].concat()
+        [parse("", sql), describe(b'S', ""), bind("", "", &[], &[], &[]), describe(b'P', ""), execute("", 0), FLUSH.to_vec()]
+            .concat()
     };
     wire.send(&begin("copy c from stdin (format csv)")).unwrap();
     stage.until(&mut wire, b"G", 1);
@@ -143,7 +145,11 @@ fn copy_out(stage: &mut Stage<'_>) {
 fn breaks_off(stage: &mut Stage<'_>) {
     let mut wire = stage.connect();
     stage.ask(&mut wire, &["copy (select 10 / (5 - i) from generate_series(1, 9) i) to stdout"]);
-    stage.send(&mut wire, &[run("copy (select 10 / (3 - i) from generate_series(1, 9) i) to stdout"), run("select 1"), SYNC.to_vec()].concat(), 1);
+    stage.send(
+        &mut wire,
+        &[run("copy (select 10 / (3 - i) from generate_series(1, 9) i) to stdout"), run("select 1"), SYNC.to_vec()].concat(),
+        1,
+    );
     wire.ask("copy (select repeat('z', 1000), 1 / (20000 - g) from generate_series(1, 30000) g) to stdout");
     stage.digest(&mut wire);
     stage.ask(&mut wire, &["select 1"]);

@@ -25,7 +25,10 @@ fn until_gone(stage: &Stage<'_>, pid: i32) {
 }
 
 fn until_running(stage: &Stage<'_>, wire: &crate::Wire) {
-    stage.owner_until(&format!("select count(*) from pg_stat_activity where pid = {} and wait_event = 'PgSleep'", wire.key.0), "1");
+    stage.owner_until(
+        &format!("select count(*) from pg_stat_activity where pid = {} and wait_event = 'PgSleep'", wire.key.0),
+        "1",
+    );
 }
 
 fn idle(stage: &mut Stage<'_>) {
@@ -74,7 +77,8 @@ fn amid_copy(stage: &mut Stage<'_>) {
 
 fn amid_pipeline(stage: &mut Stage<'_>) {
     let mut wire = stage.connect();
-    wire.send(&[run("select 1"), run("select pg_sleep(25)"), run("select 2"), SYNC.to_vec(), query("select 3")].concat()).unwrap();
+    wire.send(&[run("select 1"), run("select pg_sleep(25)"), run("select 2"), SYNC.to_vec(), query("select 3")].concat())
+        .unwrap();
     until_running(stage, &wire);
     terminate_backend(stage, &wire);
     stage.end(&mut wire);
@@ -103,7 +107,11 @@ fn terminate(stage: &mut Stage<'_>) {
 fn behind_queries(stage: &mut Stage<'_>) {
     stage.owner("drop table if exists tbq; create table tbq(i int)");
     let mut wire = stage.connect();
-    let queries = [query("insert into tbq select 1 from pg_sleep(0.3)"), query("insert into tbq values (2)"), run("insert into tbq values (3)")];
+    let queries = [
+        query("insert into tbq select 1 from pg_sleep(0.3)"),
+        query("insert into tbq values (2)"),
+        run("insert into tbq values (3)"),
+    ];
     wire.send(&[queries.concat(), SYNC.to_vec(), TERMINATE.to_vec()].concat()).unwrap();
     stage.end(&mut wire);
     let stored = stage.owner("select count(*) from tbq");

@@ -77,7 +77,8 @@ fn long_messages(stage: &mut Stage<'_>) {
         SYNC.to_vec(),
     ];
     stage.send(&mut wire, &extended.concat(), 1);
-    let bound = [parse("lm", "select length($1)"), bind("p", "lm", &[], &[Some(long.as_bytes())], &[]), execute("p", 0), SYNC.to_vec()];
+    let bound =
+        [parse("lm", "select length($1)"), bind("p", "lm", &[], &[Some(long.as_bytes())], &[]), execute("p", 0), SYNC.to_vec()];
     stage.send(&mut wire, &bound.concat(), 1);
     // the error comes only when all of it has been read
     let failed = [query(format!("select '{long}' from nowhere")), query("select 1")];

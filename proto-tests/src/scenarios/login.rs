@@ -140,7 +140,10 @@ fn startup_options(stage: &mut Stage<'_>) {
     ] {
         stage.note(options);
         let Some(mut wire) = stage.connect_with(VERSION_3_0, &[("options", options)]) else { continue };
-        stage.ask(&mut wire, &["show work_mem", "show geqo", "show search_path", "reset all", "show work_mem", "show search_path"]);
+        stage.ask(
+            &mut wire,
+            &["show work_mem", "show geqo", "show search_path", "reset all", "show work_mem", "show search_path"],
+        );
     }
 }
 
@@ -189,8 +192,12 @@ fn stuffed(stage: &mut Stage<'_>) {
     startup.splice(0..0, u32::try_from(startup.len() + 4).unwrap().to_be_bytes());
     let mut wire = stage.open_in_clear();
     wire.send(&[SSL_REQUEST, &startup].concat()).unwrap();
-    let said = wire.rest();
-    stage.note(said.contains(&b'R'));
+    let answer = wire.byte().unwrap();
+    stage.note(char::from(answer));
+    // behind an S the handshake is waited for
+    if answer == b'N' {
+        stage.end(&mut wire);
+    }
 }
 
 fn no_replication(stage: &mut Stage<'_>) {

@@ -27,7 +27,8 @@ pub(super) const ALL: &[Scenario] = &[
 fn empty_query(stage: &mut Stage<'_>) {
     let mut wire = stage.connect();
     stage.ask(&mut wire, &["", ";", ";;", " -- nothing", "/* nothing */", "select 1;;", "; select 1"]);
-    let amid = [run("select 1"), parse("", ""), describe(b'S', ""), bind("", "", &[], &[], &[]), describe(b'P', ""), execute("", 0)];
+    let amid =
+        [run("select 1"), parse("", ""), describe(b'S', ""), bind("", "", &[], &[], &[]), describe(b'P', ""), execute("", 0)];
     stage.send(&mut wire, &[amid.concat(), run("select 2"), SYNC.to_vec()].concat(), 1);
 }
 
@@ -143,6 +144,7 @@ fn query_amid(stage: &mut Stage<'_>) {
     stage.send(&mut wire, &[parse("", "syntax error here"), query("select 5"), SYNC.to_vec()].concat(), 1);
     // and one in a sequence ends it
     stage.send(&mut wire, &[run("select 6"), query("select 7"), SYNC.to_vec()].concat(), 2);
+    let mut wire = stage.connect();
     stage.send(&mut wire, &[parse("", "select 8"), query("select 9"), bind("", "", &[], &[], &[]), SYNC.to_vec()].concat(), 2);
     stage.ask(&mut wire, &["select 10"]);
 }
@@ -212,7 +214,8 @@ fn names(stage: &mut Stage<'_>) {
 fn formats(stage: &mut Stage<'_>) {
     let mut wire = stage.connect();
     let values: &[Option<&[u8]>] = &[Some(b"\0\0\0\x2a"), Some("text é".as_bytes()), None, Some(b"\0\x01\xff")];
-    let sql = "select $1::int4, $2::text, $3::date, $4::bytea, 1.5::numeric, now() < 'infinity', array[1, null, 3], '{\"a\":1}'::jsonb";
+    let sql =
+        "select $1::int4, $2::text, $3::date, $4::bytea, 1.5::numeric, now() < 'infinity', array[1, null, 3], '{\"a\":1}'::jsonb";
     let parsed = parse_typed("", sql, &[23, 25, 1082, 17]);
     let each = bind("", "", &[1, 0, 1, 1], values, &[1, 0, 1, 1, 1, 1, 1, 1]);
     let tail = [describe(b'P', ""), execute("", 0), SYNC.to_vec()].concat();
@@ -228,9 +231,15 @@ fn formats(stage: &mut Stage<'_>) {
 /// Messages whose content does not fit: errors, after which the conversation goes on.
 fn malformed(stage: &mut Stage<'_>) {
     let mut wire = stage.connect();
-    for (tag, body) in
-        [(b'P', &b""[..]), (b'P', b"name"), (b'B', b"\0\0\0\x01"), (b'D', b"S"), (b'E', b"x"), (b'C', b""), (b'B', b"\0\0\0\0\0\0\0\0more")]
-    {
+    for (tag, body) in [
+        (b'P', &b""[..]),
+        (b'P', b"name"),
+        (b'B', b"\0\0\0\x01"),
+        (b'D', b"S"),
+        (b'E', b"x"),
+        (b'C', b""),
+        (b'B', b"\0\0\0\0\0\0\0\0more"),
+    ] {
         stage.send(&mut wire, &[message(tag, body), SYNC.to_vec()].concat(), 1);
     }
     stage.send(&mut wire, &message(b'Q', b"select 1"), 1);

@@ -119,7 +119,7 @@ pub(in crate::cli) fn explain(
         catalog: asker.catalog,
         standard_conforming_strings: true,
         client_encoding: "UTF8",
-        temporary: &BTreeSet::new(),
+        temporary: &crate::sql::Temporaries::new(),
         prepared: &|_| Vec::new(),
         cursors: &|_| Vec::new(),
     };

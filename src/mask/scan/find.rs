@@ -136,6 +136,7 @@ pub(super) fn find(page: &Page<'_>, scan: &Scan, drawn: Option<&Dictionary>) -> 
 fn numeric(page: &Page<'_>, index: usize) -> Option<Found> {
     date::numeric(page, index)
         .or_else(|| date::age(page, index))
+        .or_else(|| place::globe(page, index))
         .or_else(|| code::find(page, index))
         .or_else(|| number::find(page, index))
         .or_else(|| code::announced_code(page, index))

@@ -1,8 +1,9 @@
-//! Text as detectors read it: letters without accents, plain digits, dashes and blanks, nothing invisible.
+//! Text as detectors read it: letters without accents, plain digits, dashes and blanks, nothing invisible, no escapes.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::escape::escaped;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -19,14 +20,20 @@ pub(super) struct Folded<'a> {
 
 impl<'a> Folded<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        if text.is_ascii() {
+        let escapes = text.bytes().any(|byte| matches!(byte, b'&' | b'\\' | b'%'));
+        if text.is_ascii() && !escapes {
             return Self { text: Cow::Borrowed(text.as_bytes()), starts: None };
         }
         let mut plain = Vec::with_capacity(text.len());
         let mut starts = Vec::with_capacity(text.len() + 1);
-        for (at, character) in text.char_indices() {
+        let mut at = 0;
+        while let Some(rest) = text.get(at..)
+            && let Some(first) = rest.chars().next()
+        {
+            let (character, length) = escaped(rest).filter(|_| escapes).unwrap_or((first, first.len_utf8()));
             write(character, &mut plain);
             starts.resize(plain.len(), at);
+            at += length;
         }
         starts.push(text.len());
         Self { text: Cow::Owned(plain), starts: Some(starts) }

@@ -3,10 +3,12 @@
 //! A text is folded (`fold`), cut into words and numbers (`page`), and walked once; each detector looks at a bounded stretch
 //! around one token, so the time is linear. What cannot be read, or is too long, is replaced whole.
 
+mod apart;
 mod check;
 mod code;
 mod date;
 mod dictionary;
+mod escape;
 mod find;
 mod fold;
 mod lexicon;

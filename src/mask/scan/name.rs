@@ -5,7 +5,7 @@ use super::find::Found;
 use super::lexicon::Sense;
 use super::page::{Page, Token, hash};
 use super::stranger::{self, is_irish, is_strange};
-use super::{Class, Dictionary};
+use super::{Class, Dictionary, apart};
 
 /// Letters below which a word of a dictionary is taken for a name only with reason.
 const SHORT_LETTERS: usize = 3;
@@ -27,7 +27,7 @@ enum Weight {
     Yes,
 }
 
-type Drawn<'d> = [Option<&'d Dictionary>; 2];
+pub(super) type Drawn<'d> = [Option<&'d Dictionary>; 2];
 
 /// Adds the names of a text.
 pub(super) fn find(page: &Page<'_>, drawn: Drawn<'_>, found: &mut Vec<Found>) {
@@ -44,6 +44,7 @@ pub(super) fn find(page: &Page<'_>, drawn: Drawn<'_>, found: &mut Vec<Found>) {
         if token.len() <= DEGREE_LETTERS || token.sense.is(Sense::CREDENTIAL | Sense::BY) {
             weights.extend(stranger::beside(page, index).into_iter().map(|word| (word, Weight::Yes)));
         }
+        apart::find(page, index, drawn, found);
         if token.len() <= WHOLE_BYTES_MAX && page.byte(token.start) >= 128 {
             ideographs(page, token, drawn, found);
         }

@@ -119,6 +119,9 @@ fn joint(gap: &[u8]) -> Option<u8> {
 
 /// The identifier that begins with this number.
 pub(super) fn find(page: &Page<'_>, index: usize) -> Option<Found> {
+    if let Some(found) = broken(page, index) {
+        return Some(found);
+    }
     let alone = page.gap(index).and_then(joint).is_none() || !page.token(index + 1).is_number();
     if alone && page.token(index).len() < ALONE_DIGITS_MIN {
         return None;
@@ -134,6 +137,22 @@ pub(super) fn find(page: &Page<'_>, index: usize) -> Option<Found> {
         .or_else(|| zip(&number, announced))
         .or_else(|| bracketed(&number))
         .or_else(|| long(&number, announced))
+}
+
+/// A social security number that goes on in the next line, among no other numbers.
+fn broken(page: &Page<'_>, index: usize) -> Option<Found> {
+    if page.token(index).len() != 3 || page.token(index + 1).len() != 2 || page.token(index + 2).len() != 4 {
+        return None;
+    }
+    let joins = |gap: Option<&[u8]>| {
+        gap.is_some_and(|gap| (1..=4).contains(&gap.len()) && gap.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b'-'))
+    };
+    let lines = |gap: Option<&[u8]>| gap.is_some_and(|gap| gap.contains(&b'\n'));
+    let within = (index..index + 2).all(|at| page.token(at + 1).is_number() && joins(page.gap(at)));
+    let listed = page.before(index).is_number() && joins(page.gap_before(index))
+        || page.token(index + 3).is_number() && joins(page.gap(index + 2));
+    let fits = within && !listed && (index..index + 2).any(|at| lines(page.gap(at)));
+    fits.then(|| Found::new(Class::Ssn, page.token(index).start, page.token(index + 2).end))
 }
 
 fn ip(number: &Number<'_>) -> Option<Found> {

@@ -11,7 +11,7 @@ const DIGIT: u8 = 2;
 const MARK: u8 = 3;
 /// Bytes of a text for one token, at a guess.
 const TOKEN_BYTES: usize = 5;
-const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(super) const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 const FACTOR: u64 = 0xf135_7aea_2e62_a9c5;
 
 /// What each byte is: a letter (all of other scripts), a digit, or a sign that addresses of the net are found by.
@@ -45,11 +45,11 @@ pub(super) fn is_word(byte: u8) -> bool {
     matches!(class(byte), LETTER | DIGIT)
 }
 
-fn stir(hash: u64, byte: u8) -> u64 {
+pub(super) fn stir(hash: u64, byte: u8) -> u64 {
     (hash.rotate_left(5) ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(FACTOR)
 }
 
-fn settle(hash: u64) -> u64 {
+pub(super) fn settle(hash: u64) -> u64 {
     let mixed = (hash ^ (hash >> 32)).wrapping_mul(SEED);
     mixed ^ (mixed >> 29)
 }

@@ -1,4 +1,4 @@
-//! Where people live: streets with what stands around them, and post boxes.
+//! Where people live: streets with what stands around them, post boxes, and places on the globe.
 
 use super::Class;
 use super::find::Found;
@@ -17,6 +17,36 @@ const SHORT_LETTERS: usize = 2;
 const CITY_WORDS_MAX: usize = 3;
 /// Words looked back over for where somebody lives.
 const DWELLS_TOKENS: usize = 4;
+
+/// Fewest decimals of degrees by which a house can be found, and of two degrees side by side.
+const DECIMALS_TOLD: usize = 3;
+const DECIMALS_PAIRED: usize = 4;
+
+/// `44.6443, -80.1234`, `lat 44.644`
+pub(super) fn globe(page: &Page<'_>, index: usize) -> Option<Found> {
+    let words = [b"lat".as_slice(), b"latitude", b"lon", b"lng", b"longitude", b"gps", b"coordinates", b"geo"];
+    let decimals = degrees(page, index)?;
+    let near = |at: usize| page.gap(at).is_some_and(|gap| gap.len() <= 4 && !gap.contains(&b'.'));
+    // `44.6443 N, 80.1234 W`
+    let side = page.token(index + 2).is_word() && page.token(index + 2).len() == 1 && near(index + 1);
+    let second = if side { index + 3 } else { index + 2 };
+    let paired = near(second - 1) && degrees(page, second).is_some_and(|more| decimals.min(more) >= DECIMALS_PAIRED);
+    let told = decimals >= DECIMALS_TOLD
+        && index.checked_sub(1).is_some_and(|before| near(before) && words.iter().any(|word| page.is(before, word)));
+    let last = if paired { second + 1 } else { index + 1 };
+    let start = page.token(index).start;
+    let signed = usize::from(matches!(page.byte_before(start), b'-' | b'+'));
+    (paired || told).then(|| Found::new(Class::Address, start - signed, page.token(last).end))
+}
+
+/// How many decimals the degrees have that begin at a token.
+fn degrees(page: &Page<'_>, index: usize) -> Option<usize> {
+    let (whole, decimals) = (page.token(index), page.token(index + 1));
+    let inner = page.byte_before(whole.start) == b'.';
+    let fits = whole.is_number() && decimals.is_number() && page.gap(index) == Some(b".") && !inner;
+    let value = std::str::from_utf8(page.word(index)).ok()?.parse::<u16>().ok()?;
+    (fits && whole.len() <= 3 && value <= 180 && page.byte(decimals.end) != b'.').then(|| decimals.len())
+}
 
 /// A street's name behind the number of a house.
 pub(super) fn street(page: &Page<'_>, house: usize) -> Option<Found> {

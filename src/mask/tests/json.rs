@@ -176,7 +176,25 @@ fn texts_of_a_document_are_looked_into_where_a_path_says() {
     };
     let wanted = r#"{"note":"saw [name], SSN [ssn]","plan":{"next":["rest","call [phone]"]}}"#;
     assert_eq!(text(&["$..note", "$..next[*]"]), wanted);
-    // What is no text is replaced whole.
-    let wanted = r#"{"note":"saw [name], SSN [ssn]","plan":"[redacted]"}"#;
+    // Every text of the document, however the paths are written.
     assert_eq!(text(&["$.*"]), wanted);
+    assert_eq!(text(&["$..*"]), wanted);
+    let looked = |document: &str, mask: &JsonMask| String::from_utf8(rewrite(document.as_bytes(), mask).unwrap()).unwrap();
+    let every = mask_of(&[("$..*", scan.clone())]);
+    let kept = r#"{"ok": true, "n": [1.5e3, -7, null], "": {"a\"b": "\\", "c": {}}}"#;
+    assert_eq!(looked(kept, &every), kept);
+    let document = r#"{"x": {"Quux": [912345678, {"y": "\u0051uux \"SSN\" 123-45-\u0036789"}]}}"#;
+    assert_eq!(looked(document, &every), r#"{"x": {"[name]": [null, {"y": "[name] \"SSN\" [ssn]"}]}}"#);
+    // A part is looked into as the whole is.
+    assert_eq!(mask_of(&[("$.x", scan.clone())]).part(&steps("x Quux *")), Part::Under(scan.clone()));
+    assert_eq!(every.part(&steps("x Quux *")), Part::Whole, "other paths may lead there");
+    assert_eq!(scan.part(&steps("x ?")), Part::Under(scan.clone()));
+}
+
+#[test]
+fn a_document_is_looked_into_as_a_whole_under_scan() {
+    let scan = crate::mask::scan::Scan { names: ["Quux"].into_iter().collect(), ..Default::default() };
+    let mask = JsonMask::whole(&Strategy::Scan(std::sync::Arc::new(scan)));
+    let document = br#"[{"a": "Quux"}, "Quux", 12]"#;
+    assert_eq!(rewrite(document, &mask).unwrap(), br#"[{"a": "[name]"}, "[name]", 12]"#);
 }

@@ -222,7 +222,8 @@ impl<'e> Judge<'e> {
         for part in list {
             let next = self.truth(part, not);
             truth = if all { truth.and(next) } else { truth.or(next) };
-            if truth == end {
+            // The first row comes to every place, so that what is tossed for there is known alike.
+            if truth == end && self.row > 0 || self.is_over() {
                 break;
             }
         }
@@ -376,11 +377,15 @@ impl<'e> Judge<'e> {
                 None => self.truth(condition, false),
             };
             match truth {
-                Truth::True => {
+                Truth::True if !ended => {
                     last = self.value(result);
                     ended = true;
-                    break;
+                    if self.row > 0 {
+                        break;
+                    }
                 }
+                Truth::True | Truth::Maybe if ended => drop(self.value(result)),
+                Truth::True => {}
                 Truth::Maybe => perhaps.push(self.value(result)),
                 Truth::False | Truth::Null => {}
             }

@@ -391,7 +391,7 @@ fn texts(name: &str, field: Option<&str>, args: &[Val]) -> Option<Val> {
         ("substr" | "substring", 2) if other.is_none() => Val::text(&cut(text, place(args.get(1)?)?, None)),
         ("substr" | "substring", 3) if other.is_none() => Val::text(&cut(text, place(args.get(1)?)?, Some(place(args.get(2)?)?))),
         ("replace", 3) => match args.get(2) {
-            Some(Val::Text(with)) if other? == "" => {
+            Some(Val::Text(with)) if other?.is_empty() => {
                 let _ = with;
                 Val::Text(text.clone())
             }

@@ -20,8 +20,8 @@ fn source(catalog: &Catalog, source: &Source) -> String {
                 let _ = write!(text, "({argument})");
             }
         }
-        Way::Part(path) => {
-            text.push('/');
+        Way::Part(path) | Way::Within(path) => {
+            text.push_str(if matches!(source.way, Way::Within(_)) { "/~" } else { "/" });
             let steps = path.iter().map(|step| match step {
                 JsonStep::Member(name) => name.clone(),
                 JsonStep::Element => "[]".to_owned(),

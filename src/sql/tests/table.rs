@@ -211,8 +211,33 @@ fn what_shifts() {
     assert_eq!(shifts("reset all"), [Shift::Reading, Shift::SearchPath]);
     assert_eq!(shifts("set search_path = a"), [Shift::SearchPath]);
     assert_eq!(shifts("discard temp"), [Shift::TemporaryGone(Vec::new())]);
-    assert!(shifts("create temp table a (b int)").contains(&Shift::TemporaryMade("a".to_owned())));
-    assert!(!shifts("create temp table a (b int) on commit drop").contains(&Shift::TemporaryMade("a".to_owned())));
+    let made = |columns: &[&str], fleeting| {
+        let columns = (!columns.is_empty()).then(|| columns.iter().map(|name| (*name).to_owned()).collect());
+        Shift::TemporaryMade("a".to_owned(), Temporary { columns, fleeting })
+    };
+    for (text, columns, fleeting) in [
+        ("create temp table a (b int)", &["b"][..], false),
+        ("create temp table a (b int) on commit drop", &["b"], true),
+        (
+            "create temp table a (\"B\" numeric(5, 2) default 1, primary key (\"B\"), c text, constraint x unique (c))",
+            &["B", "c"],
+            false,
+        ),
+        ("create temp table a (b int, like clinical.codes)", &[], false),
+        ("create temp table a (b int) inherits (clinical.codes)", &[], false),
+        ("create temp table if not exists a (b int)", &[], false),
+        ("create temp table a as select code, 1 as n, label as \"L\" from clinical.codes", &["code", "n", "L"], false),
+        ("create temp table a (x) on commit drop as select code, 1 as n from clinical.codes", &["x", "n"], true),
+        ("create temp table if not exists a as select 1 as n", &[], false),
+        ("create temp table a as select * from clinical.nowhere", &[], false),
+        ("select code into temp a from clinical.codes", &["code"], false),
+    ] {
+        assert!(shifts(text).contains(&made(columns, fleeting)), "{text}: {:?}", shifts(text));
+    }
+    for text in ["drop schema x", "drop owned by x", "drop type t", "drop view v cascade"] {
+        assert!(shifts(text).contains(&Shift::TemporaryGone(Vec::new())), "{text}");
+    }
+    assert!(shifts("alter table tt add column c int").contains(&Shift::TemporaryMade("tt".to_owned(), Temporary::default())));
     assert!(shifts("drop table tt").contains(&Shift::TemporaryGone(vec!["tt".to_owned()])));
     assert!(shifts("alter table tt rename to x").contains(&Shift::TemporaryGone(vec!["tt".to_owned()])));
     assert!(shifts("select clinical.whisper(1)").contains(&Shift::Anything));
@@ -297,7 +322,27 @@ fn tables_of_plain_columns_are_told() {
         ("create table x as select 1", false),
         ("create view x as select 1", false),
         ("create view x (n) as select 1", false),
-        ("create sequence x", false),
+        ("create sequence x", true),
+        ("create table x (n int generated always as identity, at timestamptz default now())", true),
+        ("create table x (n int default clinical.now())", false),
+        ("create table x (n int default now(1))", false),
+        ("create schema x", true),
+        ("create schema x create table y (n int default f())", false),
+        ("create type x as enum ('a', 'b')", true),
+        ("create type x as range (subtype = int, canonical = f)", false),
+        ("create unique index i on clinical.codes using btree (code desc nulls last, label)", true),
+        ("create index on clinical.codes (lower(code))", false),
+        ("create index on clinical.codes (code) where f(code)", false),
+        ("create index on clinical.codes (code x_ops)", false),
+        ("alter table x add column n int, add primary key (n), drop column m, rename o to p", true),
+        ("alter table x alter n set default f()", false),
+        ("alter table x alter n type int using f(n)", false),
+        ("alter table x inherit clinical.patients", false),
+        ("alter table x add check (f(n))", false),
+        ("alter table x enable trigger t", false),
+        ("alter sequence x restart with 5", true),
+        ("alter sequence x owned by clinical.codes.code", false),
+        ("create domain x as int check (f(value))", false),
         ("create rule r as on insert to x do also select f()", false),
     ] {
         assert_eq!(one(text).plain_table, plain, "{text}");

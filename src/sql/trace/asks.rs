@@ -22,7 +22,7 @@ impl Asks {
                 Way::Counted => continue,
                 Way::Kept => kept,
                 Way::Part(_) if value.plain => kept,
-                Way::Part(_) | Way::Picked(_) | Way::Through(_) => computed,
+                Way::Part(_) | Way::Within(_) | Way::Picked(_) | Way::Through(_) => computed,
             };
             if !self.sources.contains(&(how, source.clone())) {
                 self.sources.insert((how, source.clone()));

@@ -7,7 +7,7 @@ use super::aside::ANY;
 use super::figure::own_name;
 use super::value::{Shared, Value};
 use crate::sql::catalog::{Catalog, Oid, TypeKind};
-use crate::sql::lineage::Way;
+use crate::sql::lineage::{Source, Way};
 use crate::sql::tree::{Expr, TypeName};
 
 /// `bool`
@@ -186,7 +186,8 @@ impl<'a> Tracer<'a> {
         if before == Sort::Json && after == Sort::Json {
             return Rc::new(Value { plain: value.plain, ..value.kept(to) });
         }
-        if before == Sort::Json && after == Sort::Text && value.sources.iter().any(|source| source.way == Way::Kept) {
+        let stored = |source: &Source| matches!(source.way, Way::Kept | Way::Part(_));
+        if before == Sort::Json && after == Sort::Text && whole && value.sources.iter().any(stored) {
             return Rc::new(value.part(&[], to, false));
         }
         let name = kind.name.last().map_or("", String::as_str);

@@ -41,8 +41,10 @@ impl<'a> Tracer<'a> {
         }
     }
 
+    /// What the target of a change may be. What is stored in a temporary relation is under no mask, whatever else has its name.
     fn oids(&self, target: &Name) -> Vec<Oid> {
-        names::relation_in(self.catalog, self.made, target).oids
+        let relation = names::relation_in(self.catalog, self.made, target);
+        if relation.temporary { Vec::new() } else { relation.oids }
     }
 
     fn target(&self, target: &Name, alias: Option<&String>) -> Item<'a> {

@@ -28,6 +28,11 @@ pub(super) fn text(expr: &Expr) -> Option<&str> {
     }
 }
 
+/// True for a text without a letter: whether a value is one tells no more than whether it is there.
+pub(super) fn is_empty(expr: &Expr) -> bool {
+    text(expr).is_some_and(str::is_empty)
+}
+
 /// True for a type of which every whole number is a value: its value is then the number written.
 fn is_number(kind: &TypeName) -> bool {
     !kind.array && is_one_of(kind, &["int", "integer", "int4", "bigint", "int8", "numeric", "decimal"])

@@ -7,7 +7,7 @@ use super::scope::{Columns, Item, Level};
 use super::value::{Column, Value};
 use super::{Output, Tracer};
 use crate::sql::catalog::{Catalog, Oid};
-use crate::sql::facts::{Facts, FunctionName, Shift};
+use crate::sql::facts::{Facts, FunctionName, Shift, Temporaries};
 use crate::sql::lex;
 use crate::sql::lineage::{Asked, Lineage, ResultColumn, Stored, Untraced};
 use crate::sql::reader::Reader;
@@ -22,17 +22,24 @@ pub(in crate::sql) struct Traced {
     stores: Vec<Stored>,
     /// Functions called in the notation of columns.
     pub(in crate::sql) called: Vec<FunctionName>,
+    /// The names of the columns of a relation that it makes, if they are known.
+    pub(in crate::sql) names: Option<Vec<String>>,
 }
 
 impl Traced {
     /// What is known already.
     pub(in crate::sql) fn of(columns: Option<Vec<ResultColumn>>, asks: Vec<Asked>, stores: Vec<Stored>) -> Self {
-        Self { columns, asks, stores, called: Vec::new() }
+        Self { columns, asks, stores, ..Self::default() }
     }
 
     /// Puts it into facts; the columns as the statement's own.
     pub(in crate::sql) fn into_facts(self, facts: &mut Facts) {
         self.calls(facts);
+        for shift in &mut facts.shifts {
+            if let Shift::TemporaryMade(_, made) = shift {
+                made.columns.clone_from(&self.names);
+            }
+        }
         facts.columns = self.columns;
         facts.asks = self.asks;
         facts.stores = self.stores;
@@ -56,6 +63,7 @@ impl Traced {
     /// What the statement stores is a relation that it makes.
     pub(in crate::sql) fn made(mut self) -> Self {
         let columns = self.columns.take();
+        self.names = columns.as_ref().map(|columns| columns.iter().map(|column| column.name.clone()).collect());
         if columns.is_none() {
             self.stores.push(made(None, Lineage::untraced(Untraced::Columns)));
         }
@@ -73,12 +81,13 @@ fn made(column: Option<String>, lineage: Lineage) -> Stored {
 impl<'a> Tracer<'a> {
     fn finish(self, columns: Option<Vec<ResultColumn>>) -> Traced {
         let lost = self.work > super::WORK_MAX;
-        Traced { columns: columns.filter(|_| !lost), asks: self.asks.all(), stores: self.stores, called: self.called }
+        let columns = columns.filter(|_| !lost);
+        Traced { columns, asks: self.asks.all(), stores: self.stores, called: self.called, names: None }
     }
 }
 
 /// A query or change of data.
-pub(in crate::sql) fn changed(catalog: &Catalog, made: &[String], change: &Change) -> Traced {
+pub(in crate::sql) fn changed(catalog: &Catalog, made: &Temporaries, change: &Change) -> Traced {
     let mut tracer = Tracer::new(catalog, made);
     let output = tracer.change(change);
     let gives = match change {
@@ -95,7 +104,7 @@ pub(in crate::sql) fn changed(catalog: &Catalog, made: &[String], change: &Chang
 }
 
 /// A condition over the columns of one relation.
-pub(in crate::sql) fn condition(catalog: &Catalog, made: &[String], relation: &[String], condition: &Expr) -> Traced {
+pub(in crate::sql) fn condition(catalog: &Catalog, made: &Temporaries, relation: &[String], condition: &Expr) -> Traced {
     let mut tracer = Tracer::new(catalog, made);
     let columns = tracer.stored(relation);
     let item = Item::named(relation.last().map(String::as_str), columns);
@@ -105,7 +114,7 @@ pub(in crate::sql) fn condition(catalog: &Catalog, made: &[String], relation: &[
 }
 
 /// Expressions that stand alone.
-pub(in crate::sql) fn values(catalog: &Catalog, made: &[String], list: &[Expr]) -> Traced {
+pub(in crate::sql) fn values(catalog: &Catalog, made: &Temporaries, list: &[Expr]) -> Traced {
     let mut tracer = Tracer::new(catalog, made);
     for value in list {
         let _ = tracer.expr(value);
@@ -114,7 +123,7 @@ pub(in crate::sql) fn values(catalog: &Catalog, made: &[String], list: &[Expr]) 
 }
 
 /// The columns of a relation that COPY gives: those named, else all that are stored as they were given.
-pub(in crate::sql) fn copied(catalog: &Catalog, made: &[String], relation: &[String], names: &[String]) -> Traced {
+pub(in crate::sql) fn copied(catalog: &Catalog, made: &Temporaries, relation: &[String], names: &[String]) -> Traced {
     let tracer = Tracer::new(catalog, made);
     let columns = tracer.stored(relation);
     let output = if names.is_empty() {
@@ -147,7 +156,8 @@ pub fn view_columns(definition: &str, catalog: &Catalog) -> Option<Vec<ResultCol
     };
     let mut reader = Reader::new(definition, tokens);
     let query = query::query(&mut reader).ok().filter(|_| reader.done())?;
-    let mut tracer = Tracer::new(catalog, &[]);
+    let none = Temporaries::new();
+    let mut tracer = Tracer::new(catalog, &none);
     let output = tracer.query(&query);
     tracer.finish(results(output)).columns
 }
@@ -160,7 +170,8 @@ pub fn expression(relation: Oid, text: &str, catalog: &Catalog) -> Lineage {
         let mut reader = Reader::new(text, &tokens);
         let expr = expressions::expr(&mut reader).ok().filter(|_| reader.done())?;
         let known = catalog.relations.get(&relation)?;
-        let mut tracer = Tracer::new(catalog, &[]);
+        let none = Temporaries::new();
+        let mut tracer = Tracer::new(catalog, &none);
         tracer.levels.push(Level { items: vec![Item::named(Some(&known.name), Columns::Stored(known))] });
         Some(tracer.expr(&expr).lineage())
     };

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::Tracer;
 use super::aside::{ANY, beside};
 use super::cast::BOOL;
+use super::many::searched;
 use super::value::{Column, Shared, Sum, Value};
 use super::{constant, scope};
 use crate::sql::lineage::{JsonStep, Untraced, Use, Way};
@@ -40,6 +41,10 @@ impl<'a> Tracer<'a> {
             Expr::Star(name) => self.row_of(name).unwrap_or_else(|| Rc::new(Value::untraced(Untraced::Name))),
             Expr::Call(call) => self.call(call),
             Expr::Chain(signs, args) => self.chain(signs, args),
+            Expr::Compare(sign @ ("=" | "<>"), sides) if constant::is_empty(&sides.1) => {
+                let value = self.expr(&sides.0);
+                if self.is_text(&value) { Rc::new(null_test(&value)) } else { self.computed(sign, [&sides.0, &sides.1]) }
+            }
             Expr::Compare(sign, sides) => self.computed(sign, [&sides.0, &sides.1]),
             Expr::And(list) => self.computed("and", list),
             Expr::Or(list) => self.computed("or", list),
@@ -73,7 +78,11 @@ impl<'a> Tracer<'a> {
                 Rc::new(Value { plain: false, ..value.kept(super::cast::ARRAY) })
             }
             Expr::Part(inner, subscripts, fields) => self.part(inner, subscripts, fields),
-            Expr::Query(query) => self.scalar(query),
+            Expr::Query(query) => {
+                let value = self.scalar(query);
+                self.meet(&value);
+                value
+            }
             Expr::Exists(query) => {
                 let _ = self.query(query);
                 Rc::new(Value::clean(BOOL))
@@ -162,21 +171,23 @@ impl<'a> Tracer<'a> {
     fn case(&mut self, subject: Option<&'a Expr>, branches: &'a [(Expr, Expr)], otherwise: Option<&'a Expr>) -> Shared {
         let mut conditions = Sum::new();
         let mut results = Sum::new();
-        if let Some(subject) = subject {
-            let value = self.expr(subject);
-            self.asks.ask(Use::Equal, Use::Match, &value);
-            conditions.add(&value);
-        }
+        let subject = subject.map(|subject| self.side(subject));
+        let mut counted = subject.as_ref().is_some_and(|(_, counted)| *counted);
         for (condition, result) in branches {
-            let value = self.expr(condition);
+            let (value, also) = self.side(condition);
+            counted |= also;
             self.work += conditions.add(&value);
             if subject.is_some() {
-                self.asks.ask(Use::Equal, Use::Match, &value);
+                self.asks.ask(searched(Use::Equal, counted), Use::Match, &value);
             } else {
                 self.condition(condition);
             }
             let result = self.expr(result);
             self.work += results.add(&result);
+        }
+        if let Some((value, _)) = &subject {
+            self.asks.ask(searched(Use::Equal, counted), Use::Match, value);
+            conditions.add(value);
         }
         match otherwise {
             Some(otherwise) => {
@@ -286,7 +297,7 @@ pub(super) fn null_test(value: &Value) -> Value {
         let computed = |step: &crate::sql::lineage::Step| step.function != "is null";
         source.way = match &source.way {
             Way::Through(step) if computed(step) => continue,
-            Way::Part(_) if !value.plain => continue,
+            Way::Within(_) if !value.plain => continue,
             _ => Way::Counted,
         };
     }

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use super::Tracer;
+use super::many::{as_many, is_counted, searched};
 use super::scope::{Columns, Found, Item, Level};
-use super::value::{Column, Shared, Sum, Value};
+use super::value::{Column, Many, Shared, Sum, Value};
 use crate::sql::lineage::{Untraced, Use};
 use crate::sql::names;
 use crate::sql::tree::{Alias, Expr, From, Join, Joint, Rows, Side};
@@ -72,7 +73,8 @@ impl<'a> Tracer<'a> {
     pub(super) fn stored(&self, name: &[String]) -> Columns<'a> {
         let relation = names::relation_in(self.catalog, self.made, name);
         if relation.temporary {
-            return Columns::Unknown(Untraced::Columns);
+            let known = self.made.get(&relation.name).and_then(|made| made.columns.as_deref());
+            return known.map_or(Columns::Unknown(Untraced::Columns), own);
         }
         let known: Vec<_> = relation.oids.iter().filter_map(|oid| self.catalog.relations.get(oid)).collect();
         match known.as_slice() {
@@ -185,8 +187,9 @@ impl<'a> Tracer<'a> {
             }
         };
         let (left, right) = (of(lefts), of(rights));
-        self.asks.ask(Use::Equal, Use::Match, &left);
-        self.asks.ask(Use::Equal, Use::Match, &right);
+        let how = searched(Use::Equal, is_counted(&left) || is_counted(&right));
+        self.asks.ask(how, Use::Match, &left);
+        self.asks.ask(how, Use::Match, &right);
         match side {
             Side::Left => left,
             Side::Right => right,
@@ -206,8 +209,12 @@ impl<'a> Tracer<'a> {
             let definition = rows.definitions.get(at).map_or(&[][..], Vec::as_slice);
             let definition = if alias.types.is_empty() { definition } else { alias.columns.as_slice() };
             let only = if calls.len() == 1 { alias.name.as_deref() } else { None };
-            match self.table(call, definition, only) {
-                Ok(mut columns) => all.append(&mut columns),
+            let (columns, met) = self.apart(|tracer| tracer.table(call, definition, only));
+            match columns {
+                Ok(mut columns) => {
+                    as_many(&mut columns, met.many(true).max(Many::Listed));
+                    all.append(&mut columns);
+                }
                 Err(why) => unknown = Some(why),
             }
         }
@@ -215,7 +222,7 @@ impl<'a> Tracer<'a> {
             return Columns::Unknown(why);
         }
         if rows.ordinality {
-            all.push(Column { name: "ordinality".into(), value: Rc::new(Value::clean(20)) });
+            all.push(Column { name: "ordinality".into(), value: Rc::new(Value { many: Many::Counted, ..Value::clean(20) }) });
         }
         renamed(Columns::Made(Rc::new(all)), &alias.columns)
     }
@@ -231,6 +238,12 @@ impl<'a> Tracer<'a> {
         }
         None
     }
+}
+
+/// The columns of a temporary relation: nothing that is masked is ever stored in one.
+fn own<'a>(names: &[String]) -> Columns<'a> {
+    let value = Rc::new(Value { direct: true, ..Value::clean(0) });
+    Columns::Made(Rc::new(names.iter().map(|name| Column { name: name.as_str().into(), value: value.clone() }).collect()))
 }
 
 fn has(columns: &[Column], name: &str) -> bool {

@@ -206,6 +206,7 @@ impl<'a> Tracer<'a> {
             return self.within(call, &within, &args, written);
         }
         let Some(last) = call.name.last() else { return self.clean.clone() };
+        self.meet_call(last);
         let written = if call.variadic || !call.named.is_empty() { &[] } else { written };
         let function = names::function(self.catalog, &call.name);
         if call.syntax || function.builtin {
@@ -291,7 +292,11 @@ impl<'a> Tracer<'a> {
             return if PICKED.contains(&name) { Rc::new(one.picked(name)) } else { one };
         }
         match name {
-            "nullif" => return self.nullif(args),
+            "nullif" => return self.nullif(args, written),
+            // It fails by the kinds of what stands on the path, which may be known.
+            "jsonb_set" if is_patch(args) && json::keys_are_constant(written) => {
+                return args.first().map_or_else(|| self.clean.clone(), |document| super::operators::patch(document));
+            }
             "count" => {
                 let value = self.sum(args);
                 return Rc::new(Value { small: true, ..value.counted(name, 20) });
@@ -369,9 +374,13 @@ impl<'a> Tracer<'a> {
         Rc::new(Value { kind, ..sum.kept() })
     }
 
-    fn nullif(&mut self, args: &[Shared]) -> Shared {
-        args.iter().for_each(|arg| self.ask_value(Use::Equal, arg));
+    fn nullif(&mut self, args: &[Shared], written: &[Expr]) -> Shared {
         let Some(first) = args.first() else { return self.clean.clone() };
+        if written.get(1).is_some_and(constant::is_empty) && self.is_text(first) {
+            self.ask_null(first, false);
+            return Rc::new(Value { direct: false, row: None, ..first.as_ref().clone() });
+        }
+        args.iter().for_each(|arg| self.ask_value(Use::Equal, arg));
         let mut sum = Sum::new();
         sum.add(first);
         args.iter().skip(1).filter(|arg| !arg.is_clean()).for_each(|arg| {
@@ -466,6 +475,11 @@ impl<'a> Tracer<'a> {
 /// A function's name as it shows in a step.
 pub(super) fn title(function: &FunctionName) -> String {
     function.schema.as_ref().map_or_else(|| function.name.clone(), |schema| format!("{schema}.{}", function.name))
+}
+
+/// True if nothing but constants is put into a document.
+fn is_patch(args: &[Shared]) -> bool {
+    args.split_first().is_some_and(|(document, others)| document.plain && others.iter().all(|other| other.is_clean()))
 }
 
 /// The steps of `jsonb_extract_path(document, 'a', 'b')`.

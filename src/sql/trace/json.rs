@@ -51,6 +51,11 @@ pub(super) fn keys(expr: &Expr) -> Option<Vec<JsonStep>> {
     Some(inner.split(',').map(|key| loose(key.trim())).collect())
 }
 
+/// True for `jsonb_set(document, '{a,b}', ..)`.
+pub(super) fn keys_are_constant(written: &[Expr]) -> bool {
+    written.get(1).is_some_and(|path| keys(path).is_some())
+}
+
 /// The paths of the leaves of a constant document; none if it cannot be read.
 pub(super) fn leaves(document: &str) -> Option<Vec<Vec<JsonStep>>> {
     let document: serde_json::Value = serde_json::from_str(document).ok()?;

@@ -38,6 +38,7 @@ impl<'a> Tracer<'a> {
                 Some(steps) => self.member(sign, left, right, &steps),
                 None => Rc::new(left.through(sign, Some(ANY), if sign == "#>" { left.kind } else { TEXT })),
             },
+            "||" if document && left.plain && right.is_clean() => patch(left),
             "@>" if document && right.is_clean() => parts(sign, left, json::text(written).and_then(json::leaves)),
             "?" if document && right.is_clean() => parts(sign, left, json::text(written).map(|key| keys_of(&[key]))),
             "?|" | "?&" if document && right.is_clean() => parts(sign, left, key_list(written)),
@@ -169,6 +170,11 @@ fn parts(sign: &str, document: &Value, paths: Option<Vec<Vec<JsonStep>>>) -> Sha
         sum.add(&document.part(&path, BOOL, false));
     }
     Rc::new(Value { kind: BOOL, plain: false, ..sum.kept() })
+}
+
+/// A document to which constants are added, or in which they replace what was there: the rest stays in its place.
+pub(super) fn patch(document: &Value) -> Shared {
+    Rc::new(Value { direct: false, plain: false, mixed: true, ..document.clone() })
 }
 
 /// Keys of an object, or strings of an array.

@@ -2,8 +2,9 @@
 
 use std::rc::Rc;
 
+use super::many::{as_many, is_counted, searched};
 use super::scope::{Columns, Level};
-use super::value::{Column, Shared, Sum, Value};
+use super::value::{Column, Many, Shared, Sum, Value};
 use super::{Output, Tracer};
 use crate::sql::lineage::{Untraced, Use};
 use crate::sql::tree::{Arm, Change, Cte, Expr, Link, Query, Role, Select, Value as Constant, With};
@@ -119,7 +120,7 @@ impl<'a> Tracer<'a> {
         self.depth += super::QUERY_DEPTH;
         let before = self.ctes.len();
         self.with(&query.with);
-        let output = self.arms(query, recursive);
+        let (output, _) = self.apart(|tracer| tracer.arms(query, recursive));
         for limit in query.limit.iter().chain(&query.offset) {
             let limit = self.expr(limit);
             self.asks.ask(Use::Match, Use::Match, &limit);
@@ -160,7 +161,7 @@ impl<'a> Tracer<'a> {
                 self.compared_unknown(link, &known, &right);
                 return known.and(right);
             };
-            let union = self.united(lefts, rights, gone);
+            let union = self.united(lefts, rights, (gone, recursive.is_some()));
             if recursive.is_none() || union == *lefts {
                 self.compared(link, lefts, rights);
                 return Ok(union);
@@ -186,7 +187,7 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    fn united(&mut self, lefts: &Rc<Vec<Column>>, rights: &Rc<Vec<Column>>, gone: bool) -> Rc<Vec<Column>> {
+    fn united(&mut self, lefts: &Rc<Vec<Column>>, rights: &Rc<Vec<Column>>, (gone, recursive): (bool, bool)) -> Rc<Vec<Column>> {
         if gone {
             return lefts.clone();
         }
@@ -200,7 +201,8 @@ impl<'a> Tracer<'a> {
             sum.add(&right.value);
             Column { name: left.name.clone(), value: Rc::new(sum.kept()) }
         };
-        let columns: Vec<Column> = lefts.iter().enumerate().map(unite).collect();
+        let mut columns: Vec<Column> = lefts.iter().enumerate().map(unite).collect();
+        as_many(&mut columns, if recursive { Many::Counted } else { Many::Listed });
         self.work += columns.iter().map(|column| 1 + column.value.sources.len()).sum::<usize>();
         Rc::new(columns)
     }
@@ -213,7 +215,8 @@ impl<'a> Tracer<'a> {
         for (at, left) in lefts.iter().enumerate() {
             let Some(right) = rights.get(at) else { continue };
             let same = left.value.is_one_column() && right.value.is_one_column() && left.value.sources == right.value.sources;
-            let how = if same { Use::Group } else { Use::Equal };
+            let counted = is_counted(&left.value) || is_counted(&right.value);
+            let how = if same { Use::Group } else { searched(Use::Equal, counted) };
             self.asks.ask(how, Use::Match, &left.value);
             self.asks.ask(how, Use::Match, &right.value);
         }
@@ -291,7 +294,11 @@ impl<'a> Tracer<'a> {
             }
         }
         let named = |(at, sum): (usize, Sum)| Column { name: format!("column{}", at + 1).into(), value: Rc::new(sum.kept()) };
-        Ok(Rc::new(sums.into_iter().enumerate().map(named).collect()))
+        let mut columns: Vec<Column> = sums.into_iter().enumerate().map(named).collect();
+        if rows.len() > 1 {
+            as_many(&mut columns, Many::Listed);
+        }
+        Ok(Rc::new(columns))
     }
 
     fn select(&mut self, select: &'a Select, order: &'a [Expr]) -> Output {
@@ -327,7 +334,7 @@ impl<'a> Tracer<'a> {
                 Some(Ok(all)) => columns.extend(all),
                 Some(Err(why)) => unknown = Some(why),
                 None => {
-                    let traced = self.expr(value);
+                    let traced = self.shown(value);
                     let name = alias.as_ref().map_or_else(|| self.name(value), String::clone);
                     columns.push(Column { name: name.into(), value: traced });
                 }
@@ -471,7 +478,8 @@ fn place_of(place: f64, output: &Output) -> Shared {
         Err(why) => return Rc::new(Value::untraced(*why)),
     };
     let found = columns.iter().zip(1_u32..).find(|(_, at)| (f64::from(*at) - place).abs() < 0.5);
-    found.map_or_else(|| Rc::new(Value::untraced(Untraced::Name)), |(column, _)| column.value.clone())
+    // The server refuses a place that is none.
+    found.map_or_else(|| Rc::new(Value::untraced(Untraced::Absent)), |(column, _)| column.value.clone())
 }
 
 /// The same columns under other names; those without one keep theirs.

@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
-use super::Tracer;
+use super::cast::{Sort, sort};
+use super::many::{is_counted, searched};
 use super::value::{Shared, Value};
+use super::{Tracer, constant};
 use crate::sql::lineage::{Untraced, Use};
 use crate::sql::tree::{Expr, Is};
 
@@ -17,8 +19,8 @@ impl<'a> Tracer<'a> {
             Expr::And(list) | Expr::Or(list) => list.iter().for_each(|part| self.condition(part)),
             Expr::Not(inner) => self.condition(inner),
             Expr::Is(inner, Is::Null, _) => {
-                let value = self.expr(inner);
-                self.ask_null(&value);
+                let (value, counted) = self.side(inner);
+                self.ask_null(&value, counted);
             }
             Expr::Is(inner, Is::Bool(_) | Is::Unknown, _) => self.condition(inner),
             Expr::Compare(sign, sides) => {
@@ -27,13 +29,15 @@ impl<'a> Tracer<'a> {
             }
             Expr::Distinct(sides, _) => self.ask_pair(Use::Equal, &sides.0, &sides.1),
             Expr::In(left, list, _) => {
-                self.ask_one(Use::Equal, left);
-                list.iter().for_each(|item| self.ask_one(Use::Equal, item));
+                let list = list.iter().filter(|item| !matches!(item, Expr::Value(_)));
+                let sides: Vec<_> = std::iter::once(left.as_ref()).chain(list).map(|side| self.side(side)).collect();
+                self.ask_all(Use::Equal, &sides);
             }
             Expr::InQuery(left, query, _) => {
-                self.ask_one(Use::Equal, left);
+                let left = self.side(left);
                 let columns = self.columns(query);
-                self.ask_value(Use::Equal, &columns);
+                let counted = is_counted(&columns);
+                self.ask_all(Use::Equal, &[left, (columns, counted)]);
             }
             Expr::Between(parts, _) => {
                 [&parts.0, &parts.1, &parts.2].into_iter().for_each(|part| self.ask_one(Use::Order, part));
@@ -45,8 +49,16 @@ impl<'a> Tracer<'a> {
                     _ => Use::Match,
                 };
                 self.fails_as_operator(sign, &sides.1);
-                self.ask_one(how, &sides.0);
-                self.ask_any(how, &sides.1);
+                let left = self.side(&sides.0);
+                let right = match &sides.1 {
+                    Expr::Query(query) => {
+                        let columns = self.columns(query);
+                        let counted = is_counted(&columns);
+                        (columns, counted)
+                    }
+                    side => self.side(side),
+                };
+                self.ask_all(how, &[left, right]);
             }
             Expr::Exists(query) => {
                 let _ = self.query(query);
@@ -60,27 +72,35 @@ impl<'a> Tracer<'a> {
     }
 
     fn ask_pair(&mut self, how: Use, left: &'a Expr, right: &'a Expr) {
-        self.ask_one(how, left);
-        self.ask_one(how, right);
+        if how == Use::Equal {
+            for (side, other) in [(left, right), (right, left)] {
+                if constant::is_empty(other) {
+                    let (value, counted) = self.side(side);
+                    if self.is_text(&value) {
+                        self.ask_null(&value, counted);
+                    } else {
+                        self.ask_all(how, &[(value, counted)]);
+                    }
+                    return;
+                }
+            }
+        }
+        let sides = [left, right].into_iter().filter(|side| !matches!(side, Expr::Value(_)));
+        let sides: Vec<_> = sides.map(|side| self.side(side)).collect();
+        self.ask_all(how, &sides);
     }
 
     fn ask_one(&mut self, how: Use, side: &'a Expr) {
-        if matches!(side, Expr::Value(_)) {
-            return;
+        if !matches!(side, Expr::Value(_)) {
+            let value = self.expr(side);
+            self.ask_value(how, &value);
         }
-        let value = self.expr(side);
-        self.ask_value(how, &value);
     }
 
-    /// The right side of ANY: a query's columns, or an array's elements.
-    fn ask_any(&mut self, how: Use, side: &'a Expr) {
-        match side {
-            Expr::Query(query) => {
-                let columns = self.columns(query);
-                self.ask_value(how, &columns);
-            }
-            side => self.ask_one(how, side),
-        }
+    /// Asks about all sides of a comparison, each with whether it may be counted up.
+    fn ask_all(&mut self, how: Use, sides: &[(Shared, bool)]) {
+        let how = searched(how, sides.iter().any(|(_, counted)| *counted));
+        sides.iter().for_each(|(value, _)| self.ask_value(how, value));
     }
 
     /// Asks about a value, of a row about each of its columns.
@@ -92,14 +112,19 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    fn ask_null(&mut self, value: &Shared) {
+    /// True for a text that nothing was computed with.
+    pub(super) fn is_text(&self, value: &Value) -> bool {
+        value.plain && value.row.is_none() && sort(self.catalog, value.kind) == Sort::Text
+    }
+
+    pub(super) fn ask_null(&mut self, value: &Shared, counted: bool) {
         match &value.row {
             Some(row) => {
                 row.iter().for_each(|column| self.asks.ask(Use::Null, Use::Match, &column.value));
             }
             None => {
                 let how = if value.mixed { Use::Equal } else { Use::Null };
-                self.asks.ask(how, Use::Match, value);
+                self.asks.ask(searched(how, counted), Use::Match, value);
             }
         }
     }

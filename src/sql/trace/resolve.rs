@@ -13,6 +13,12 @@ use crate::sql::tree::Expr;
 impl<'a> Tracer<'a> {
     /// What a name in an expression stands for: a column, a whole row, or a function on a row.
     pub(super) fn named(&mut self, name: &'a [String]) -> Shared {
+        let value = self.meant(name);
+        self.meet(&value);
+        value
+    }
+
+    fn meant(&mut self, name: &'a [String]) -> Shared {
         match name {
             [] => Rc::new(Value::untraced(Untraced::Name)),
             [only] => self.unqualified(only),

@@ -32,10 +32,25 @@ pub(super) struct Value {
     pub(super) small: bool,
     /// True if it is there exactly where its columns are: what was computed has a value for each of theirs.
     pub(super) there: bool,
+    /// How many values of the statement's own it runs through.
+    pub(super) many: Many,
     /// Its type; 0 if not known.
     pub(super) kind: Oid,
     /// The columns of a row.
     pub(super) row: Option<Rc<Vec<Column>>>,
+}
+
+/// How many values an expression runs through: what a masked column equals of values that a statement counts up by itself
+/// is the column's value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Many {
+    /// One, or those of its own column.
+    #[default]
+    One,
+    /// Those that are stored, or written out.
+    Listed,
+    /// As many as the statement likes.
+    Counted,
 }
 
 /// A column of something: its name and what it is made of.
@@ -61,7 +76,7 @@ impl Value {
     /// A column as it is.
     pub(super) fn column(relation: Oid, attribute: i16, kind: Oid) -> Self {
         let sources = vec![Source { relation, attribute, way: Way::Kept }];
-        Self { sources, direct: true, plain: true, there: true, kind, ..Self::default() }
+        Self { sources, direct: true, plain: true, there: true, many: Many::Listed, kind, ..Self::default() }
     }
 
     /// True if nothing of a relation, of a function or of doubt is in it.
@@ -88,6 +103,7 @@ impl Value {
             // What was picked among others tells their order, whatever is done to it.
             Way::Picked(by) if self.mixed => Way::Through(Step { function: by.clone(), argument: Some(ANY.to_owned()) }),
             Way::Kept | Way::Picked(_) => Way::Through(step()),
+            Way::Part(path) => Way::Within(path.clone()),
             other => other.clone(),
         })
     }
@@ -96,6 +112,7 @@ impl Value {
     pub(super) fn picked(&self, function: &str) -> Self {
         let picked = self.by(self.kind, |way| match way {
             Way::Kept => Way::Picked(function.to_owned()),
+            Way::Part(path) => Way::Within(path.clone()),
             other => other.clone(),
         });
         Self { plain: self.plain, small: self.small, there: self.there, row: self.row.clone(), ..picked }
@@ -122,6 +139,7 @@ impl Value {
         let mut part = self.by(kind, |way| match way {
             Way::Kept => Way::Part(steps.to_vec()),
             Way::Part(path) if self.plain => Way::Part(path.iter().chain(steps).cloned().collect()),
+            Way::Part(path) => Way::Within(path.clone()),
             other => other.clone(),
         });
         part.plain = self.plain && whole;
@@ -139,7 +157,15 @@ impl Value {
         let mut sources: Vec<Source> = self.sources.iter().map(changed).collect();
         sources.sort_unstable();
         sources.dedup();
-        Self { sources, functions: self.functions.clone(), untraced: self.untraced, mixed: self.mixed, kind, ..Self::default() }
+        Self {
+            sources,
+            functions: self.functions.clone(),
+            untraced: self.untraced,
+            mixed: self.mixed,
+            many: self.many,
+            kind,
+            ..Self::default()
+        }
     }
 
     /// What a result, a condition or a store says of it.
@@ -171,6 +197,7 @@ impl Sum {
         self.value.mixed |= value.mixed || (self.parts > 0 && !same);
         self.plain &= value.plain || value.is_clean();
         self.there &= value.there || value.is_clean();
+        self.value.many = self.value.many.max(value.many);
         if self.parts == 0 {
             self.value.kind = value.kind;
         } else if self.value.kind != value.kind && !value.is_clean() {
