@@ -73,13 +73,13 @@ impl<'a> Course<'a> {
     }
 
     /// The facts a prepared statement's name may stand for.
-    fn behind(&self, name: &str) -> Vec<Facts> {
+    pub(super) fn behind(&self, name: &str) -> Vec<Facts> {
         let own = self.prepared.iter().filter(|(known, _)| known == name).map(|(_, facts)| facts.clone());
         (self.setting.prepared)(name).into_iter().chain(own).collect()
     }
 
     /// The facts a cursor's name may stand for.
-    fn behind_cursor(&self, name: &str) -> Vec<Facts> {
+    pub(super) fn behind_cursor(&self, name: &str) -> Vec<Facts> {
         let own = self.cursors.iter().filter(|(known, _)| known == name).map(|(_, facts)| facts.clone());
         (self.setting.cursors)(name).into_iter().chain(own).collect()
     }
