@@ -1,6 +1,6 @@
 //! Statements that other statements name: PREPARE and EXECUTE, cursors and what is fetched from them.
 
-use super::facts::{Facts, Shift, Temporaries, UnknownReason, Verb};
+use super::facts::{Facts, Shift, UnknownReason, Verb};
 use super::reader::{Read, Reader};
 use super::statement::{Course, changes, followed, skip, walk_alone, with_shift};
 use super::walk::Walk;
@@ -14,7 +14,7 @@ pub(super) fn prepare(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Fact
     }
     reader.need("as")?;
     // By the time it is executed, a temporary relation may be gone and another one of its name in its place.
-    let later = Course { made: Temporaries::new(), ..Course::new(course.setting) };
+    let later = Course::bare(course.setting);
     let inner = changes(&later, reader)?;
     Ok(with_shift(Facts::of(Verb::Prepare), Shift::Prepared(name, Box::new(inner))))
 }

@@ -36,6 +36,11 @@ impl<'a> Course<'a> {
         Self { setting, made, moved, prepared: Vec::new(), cursors: Vec::new(), reading: false }
     }
 
+    /// Before the first statement, where no temporary relation is sure to exist.
+    pub(super) fn bare(setting: &'a Setting<'a>) -> Self {
+        Self { made: Temporaries::new(), ..Self::new(setting) }
+    }
+
     /// The facts of the next statement.
     pub(super) fn next(&mut self, text: &str, tokens: &[Token]) -> Facts {
         let mut reader = Reader::new(text, tokens);
