@@ -3,7 +3,9 @@
 pub mod canary;
 pub mod cli;
 pub mod clients;
+pub mod http;
 pub mod journal;
+pub mod numbers;
 pub mod outcome;
 pub mod random;
 pub mod scenarios;

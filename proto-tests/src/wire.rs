@@ -276,6 +276,14 @@ impl Wire {
         self.socket.flush()
     }
 
+    /// How long a write may wait from now on.
+    ///
+    /// # Panics
+    /// If it is no time at all.
+    pub fn patience_to_send(&mut self, wait: Duration) {
+        self.socket.set_write_timeout(wait).unwrap();
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         let out = self.out.split();
         self.send(&out)

@@ -33,7 +33,6 @@ impl Admin {
 /// The routes, described in `docs/configuration.md`.
 pub fn router(admin: Admin) -> Router {
     Router::new()
-        .route("/healthz", get(healthz))
         .route("/holds", get(list))
         .route("/holds/{id}", get(show))
         .route("/holds/{id}/approve", post(approve))
@@ -44,16 +43,16 @@ pub fn router(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-/// Serves the API until `shutdown` is done.
+/// Serves these routes until `shutdown` is done.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
-    admin: Admin,
+    routes: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(admin)).with_graceful_shutdown(shutdown).await
+    axum::serve(listener, routes).with_graceful_shutdown(shutdown).await
 }
 
 /// A request that is not done, and why.
@@ -76,10 +75,6 @@ impl IntoResponse for Refusal {
 struct AnswerBody {
     #[serde(default)]
     reason: String,
-}
-
-async fn healthz() -> Json<serde_json::Value> {
-    Json(json!({ "status": "ok" }))
 }
 
 async fn list(State(admin): State<Admin>, headers: HeaderMap) -> Result<Response, Refusal> {

@@ -7,10 +7,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
-use super::attempts::Attempts;
-use super::{AUTHORIZATION_BYTES_MAX, CHECK_WAIT_MS_MAX, CHECKS_MAX};
+use super::{AUTHORIZATION_BYTES_MAX, CHECK_WAIT_MS_MAX, CHECKS_MAX, FAILURES_MAX};
 use crate::approval::Person;
+use crate::identity::Throttle;
 use crate::secret::Secret;
 
 /// Checks a name and a password. Runs on a thread that may be kept busy.
@@ -32,12 +33,17 @@ where
 pub(super) struct Login {
     check: Arc<dyn Authenticate>,
     turns: Arc<Semaphore>,
-    attempts: Attempts,
+    failures: Throttle<String>,
+    began: Instant,
 }
 
 impl Login {
     pub(super) fn new(check: Arc<dyn Authenticate>) -> Self {
-        Self { check, turns: Arc::new(Semaphore::new(CHECKS_MAX)), attempts: Attempts::default() }
+        Self { check, turns: Arc::new(Semaphore::new(CHECKS_MAX)), failures: Throttle::default(), began: Instant::now() }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Who sent these headers.
@@ -45,7 +51,7 @@ impl Login {
         let Some((name, password)) = basic(headers) else {
             return Err((StatusCode::UNAUTHORIZED, "log in with the name and password of a credential"));
         };
-        if !self.attempts.may_try(&name) {
+        if self.failures.is_barred(&name, FAILURES_MAX, self.now_ms()) {
             return Err((StatusCode::TOO_MANY_REQUESTS, "too many wrong passwords; wait a minute"));
         }
         let wait = Duration::from_millis(CHECK_WAIT_MS_MAX);
@@ -62,7 +68,7 @@ impl Login {
         match found.await {
             Ok(Some(person)) => Ok(person),
             Ok(None) => {
-                self.attempts.failed(&name);
+                self.failures.failed(&name, self.now_ms());
                 Err((StatusCode::UNAUTHORIZED, "the name or the password is wrong, or the credential has expired"))
             }
             Err(_) => Err((StatusCode::INTERNAL_SERVER_ERROR, "the password could not be checked")),

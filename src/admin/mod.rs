@@ -1,14 +1,17 @@
-//! The admin API on loopback: holds are listed, shown and answered here, by people who log in with their own credential.
+//! The admin API on loopback: holds are listed, shown and answered here, by people who log in with their own credential; and
+//! whoever watches the process finds its health and its numbers.
 
 mod api;
-mod attempts;
 mod login;
+mod metrics;
+mod outlook;
 
 #[cfg(test)]
 mod tests;
 
 pub use api::{Admin, router, serve};
 pub use login::Authenticate;
+pub use outlook::{Loaded, Outlook};
 
 /// Most bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 16 << 10;

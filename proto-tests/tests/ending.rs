@@ -1,0 +1,174 @@
+//! The end in order: what runs finishes, idle clients are told, nobody new is taken, and the log is closed.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use proto_tests::journal;
+use proto_tests::server::{Server, admin_of, configured, port_of};
+use proto_tests::wire::Reply;
+use proto_tests::{Message, Stand, Wire, eventually, http};
+
+const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/holds.toml");
+static STAND: LazyLock<Stand> = LazyLock::new(|| Stand::start("clinic", &["--without-pgveil", "--policy", POLICY]));
+
+fn login(file: &str, who: &str) -> Wire {
+    Wire::try_connect(port_of(file), &STAND.identity(who), "clinic", &[]).unwrap().unwrap()
+}
+
+/// A configuration with this time to drain.
+fn drains(within: &str) -> (tempfile::TempDir, String) {
+    configured(&STAND, |text| text.replace("[listen]", &format!("[listen]\ndrain = \"{within}\"")))
+}
+
+fn drained(reply: &Reply) {
+    let last = reply.messages.last().unwrap_or_else(|| panic!("nothing was said"));
+    assert_eq!(last.tag, b'E', "{reply:?}");
+    let (severity, code, message) = (last.field(b'V'), last.field(b'C'), last.field(b'M'));
+    assert_eq!((severity.as_deref(), code.as_deref()), (Some("FATAL"), Some("57P01")), "{reply:?}");
+    assert_eq!(message.as_deref(), Some("terminating connection due to administrator command"));
+}
+
+fn draining(file: &str) {
+    let admin = admin_of(file);
+    eventually("it drains", || (http::get(&admin, "/readyz").unwrap().code == 503).then_some(()));
+    let ready = http::get(&admin, "/readyz").unwrap();
+    assert!(ready.body.contains("draining"), "{}", ready.body);
+    assert_eq!(http::get(&admin, "/healthz").unwrap().code, 200, "it is alive");
+}
+
+fn refusal(file: &str) -> Message {
+    Wire::try_connect(port_of(file), &STAND.identity("AGENT"), "clinic", &[]).unwrap().err().unwrap()
+}
+
+fn whole(folder: &Path) {
+    let data = folder.join("data");
+    let verified = journal::verify(&data, Some(&folder.join("witness").display().to_string()));
+    assert_eq!(verified.code, 0, "{}{}", verified.out, verified.err);
+}
+
+#[test]
+fn a_transaction_is_finished_and_idle_clients_are_told() {
+    STAND.owner("create table tests.ending (n int)");
+    let (folder, file) = drains("1h");
+    let mut server = Server::try_start(&file).unwrap();
+    let (mut idle, mut busy, mut failed) = (login(&file, "AGENT"), login(&file, "CLINICIAN"), login(&file, "OTHER"));
+    assert_eq!(idle.query("select 1").tags(), "TDCZ");
+    assert_eq!(busy.query("begin; insert into tests.ending values (1)").tags(), "CCZ");
+    assert_eq!(failed.query("begin; select 1/0").sqlstate().as_deref(), Some("22012"));
+    server.signal("TERM");
+    drained(&idle.reply());
+    drained(&failed.reply());
+    draining(&file);
+    let refused = refusal(&file);
+    assert_eq!((refused.field(b'V').as_deref(), refused.field(b'C').as_deref()), (Some("FATAL"), Some("57P03")));
+    assert_eq!(refused.field(b'M').as_deref(), Some("the database system is shutting down"));
+    assert_eq!(busy.query("insert into tests.ending values (2)").tags(), "CZ");
+    assert_eq!(busy.query("commit").tags(), "CZ");
+    drained(&busy.reply());
+    assert_eq!(server.ended(), 0);
+    assert_eq!(STAND.owner("select count(*) from tests.ending"), "2");
+    whole(folder.path());
+}
+
+#[test]
+fn a_statement_that_runs_is_answered_and_can_still_be_cancelled() {
+    let mut owner = Wire::owner(&STAND);
+    owner.query("select pg_advisory_lock(4711), pg_advisory_lock(4712)");
+    let (folder, file) = drains("1h");
+    let mut server = Server::try_start(&file).unwrap();
+    let (mut waits, mut cancelled) = (login(&file, "CLINICIAN"), login(&file, "CLINICIAN"));
+    waits.ask("select pg_advisory_xact_lock(4711), 'finished'");
+    cancelled.ask("select pg_advisory_xact_lock(4712)");
+    let locks = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
+    eventually("both wait", || (STAND.owner(locks) == "2").then_some(()));
+    server.signal("TERM");
+    draining(&file);
+    cancelled.cancel();
+    let reply = cancelled.reply();
+    assert_eq!(reply.sqlstate().as_deref(), Some("57014"), "{reply:?}");
+    drained(&cancelled.reply());
+    owner.query("select pg_advisory_unlock_all()");
+    let reply = waits.reply();
+    assert_eq!(reply.rows()[0][1].as_deref(), Some("finished"), "{reply:?}");
+    drained(&waits.reply());
+    assert_eq!(server.ended(), 0);
+    whole(folder.path());
+}
+
+#[test]
+fn what_takes_longer_than_the_bound_is_broken_off_at_the_database_too() {
+    let (folder, file) = drains("300ms");
+    let mut server = Server::try_start(&file).unwrap();
+    let mut endless = login(&file, "CLINICIAN");
+    endless.ask("select pg_sleep(3600) /* broken off */");
+    let runs =
+        "select count(*) from pg_stat_activity where query like '%broken off%' and state = 'active' and pid <> pg_backend_pid()";
+    eventually("it runs", || (STAND.owner(runs) == "1").then_some(()));
+    server.signal("TERM");
+    drained(&endless.reply());
+    assert_eq!(server.ended(), 0);
+    eventually("the database has stopped, too", || (STAND.owner(runs) == "0").then_some(()));
+    whole(folder.path());
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for second in ["TERM", "INT"] {
+        let (folder, file) = drains("24h");
+        let mut server = Server::try_start(&file).unwrap();
+        let mut endless = login(&file, "CLINICIAN");
+        endless.ask("select pg_sleep(3600)");
+        let mut open = login(&file, "AGENT");
+        assert_eq!(open.query("begin").tags(), "CZ");
+        server.signal("INT");
+        draining(&file);
+        assert!(server.runs());
+        server.signal(second);
+        drained(&endless.reply());
+        drained(&open.reply());
+        assert_eq!(server.ended(), 0);
+        whole(folder.path());
+    }
+}
+
+#[test]
+fn what_is_held_is_withdrawn() {
+    STAND.owner("create table tests.withdrawn as select 1 as id");
+    let (folder, file) = drains("1h");
+    let mut server = Server::try_start(&file).unwrap();
+    let mut agent = login(&file, "AGENT");
+    agent.ask("delete from tests.withdrawn");
+    assert_eq!(agent.read().unwrap().tag, b'N');
+    server.signal("TERM");
+    let reply = agent.reply();
+    assert_eq!((reply.tags().as_str(), reply.sqlstate().as_deref()), ("EZ", Some("57P01")), "{reply:?}");
+    drained(&agent.reply());
+    assert_eq!(server.ended(), 0);
+    assert_eq!(STAND.owner("select count(*) from tests.withdrawn"), "1");
+    whole(folder.path());
+}
+
+#[test]
+fn a_pipeline_that_was_sent_is_answered_whole() {
+    let mut owner = Wire::owner(&STAND);
+    owner.query("select pg_advisory_lock(4713)");
+    let (_folder, file) = drains("1h");
+    let mut server = Server::try_start(&file).unwrap();
+    let mut wire = login(&file, "CLINICIAN");
+    wire.pipeline(|p| {
+        for number in 0..20 {
+            let sql = if number == 0 { "select pg_advisory_xact_lock(4713), 0" } else { "select null, 1" };
+            p.parse("", sql).bind("", "", &[], 0).execute("", 0).sync();
+        }
+    });
+    let waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
+    eventually("it waits", || (STAND.owner(waits) != "0").then_some(()));
+    server.signal("TERM");
+    draining(&file);
+    owner.query("select pg_advisory_unlock_all()");
+    for number in 0..20 {
+        assert_eq!(wire.reply().tags(), "12DCZ", "{number}");
+    }
+    drained(&wire.reply());
+    assert_eq!(server.ended(), 0);
+}
