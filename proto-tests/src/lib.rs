@@ -3,9 +3,11 @@
 pub mod canary;
 pub mod cli;
 pub mod clients;
+pub mod faults;
 pub mod journal;
 pub mod outcome;
 pub mod random;
+pub mod relay;
 pub mod scenarios;
 pub mod server;
 pub mod socket;
