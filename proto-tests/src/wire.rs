@@ -284,6 +284,14 @@ impl Wire {
         self.socket.set_write_timeout(wait).unwrap();
     }
 
+    /// From here on, a read gives up when nothing has come for this long.
+    ///
+    /// # Panics
+    /// For no time at all.
+    pub fn patience(&mut self, wait: Duration) {
+        self.socket.set_read_timeout(Some(wait)).unwrap();
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         let out = self.out.split();
         self.send(&out)
@@ -436,6 +444,28 @@ impl Wire {
     pub fn ask(&mut self, sql: &str) {
         frontend::query(sql, &mut self.out).unwrap();
         self.flush().unwrap();
+    }
+
+    /// The same, if the connection still takes it.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn try_ask(&mut self, sql: &str) -> io::Result<()> {
+        frontend::query(sql, &mut self.out)?;
+        self.flush()
+    }
+
+    /// As `reply`, but whatever ends the connection ends the reply.
+    pub fn reply_so_far(&mut self) -> Reply {
+        let mut reply = Reply::default();
+        while let Ok(message) = self.read() {
+            let end = message.tag == b'Z';
+            reply.messages.push(message);
+            if end {
+                break;
+            }
+        }
+        reply
     }
 
     /// Sends a pipeline.

@@ -1,3 +1,5 @@
+mod any;
+
 use std::path::Path;
 
 use super::*;
