@@ -98,6 +98,14 @@ impl Socket {
     /// Those of the socket.
     pub fn set_timeout(&self, wait: Duration) -> io::Result<()> {
         self.set_write_timeout(wait)?;
+        self.set_read_timeout(wait)
+    }
+
+    /// How long a read may take.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn set_read_timeout(&self, wait: Duration) -> io::Result<()> {
         match self {
             Self::Tcp(tcp) => tcp.set_read_timeout(Some(wait)),
             Self::Tls(tls) => tls.sock.set_read_timeout(Some(wait)),

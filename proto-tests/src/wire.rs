@@ -289,7 +289,7 @@ impl Wire {
     /// # Panics
     /// For no time at all.
     pub fn patience(&mut self, wait: Duration) {
-        self.socket.set_read_timeout(Some(wait)).unwrap();
+        self.socket.set_read_timeout(wait).unwrap();
     }
 
     fn flush(&mut self) -> io::Result<()> {

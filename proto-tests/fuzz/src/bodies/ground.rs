@@ -1,12 +1,13 @@
 //! What the bodies share: the catalog of the clinic, a policy for it, and results with masked columns.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
 use pgveil::mask::{Keys, MaskMap, MaskedColumn, PseudonymKey, RowPlan, Strategy};
 use pgveil::policy::Policy;
-use pgveil::sql::{Analysis, Attribute, Catalog, Relation, RelationKind, Setting, TypeInfo, TypeKind, analyze};
+use pgveil::sql::{
+    Analysis, Attribute, Catalog, Relation, RelationKind, Setting, Temporaries, Temporary, TypeInfo, TypeKind, analyze,
+};
 use pgveil::wire::{ColumnField, Format, RowDescription};
 
 /// OID of the table that masked results come from.
@@ -147,7 +148,7 @@ pub(super) fn plan(columns: &[Column]) -> RowPlan {
 
 /// What a text is, over the clinic's catalog.
 pub(super) fn analyzed(text: &[u8], client_encoding: &str, standard_conforming_strings: bool) -> Analysis {
-    let temporary = BTreeSet::from(["tt".to_owned()]);
+    let temporary = Temporaries::from([("tt".to_owned(), Temporary::default())]);
     let nothing = |_: &str| Vec::new();
     let setting = Setting {
         catalog: &CLINIC,

@@ -82,6 +82,7 @@ fn body(input: &mut Input<'_>) {
             tag: "SELECT 1".into(),
             sqlstate: String::new(),
             duration_us: 9,
+            columns_of: 0,
         }),
         3 => Event::Passed(PassedEvent { number: 1, at: 0, last: true, bytes: Bytes::from_static(b"Q") }),
         _ => Event::HoldAnswered(HoldAnswered {
