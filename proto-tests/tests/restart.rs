@@ -87,9 +87,9 @@ fn a_database_that_is_not_there_and_one_that_vanishes() {
     assert!(told.contains("cannot be reached") && !told.contains(&bridge.port.to_string()), "{told}");
 
     bridge.open();
-    let mut idle = login(&stand).ok().expect("the database is there now");
-    let mut busy = login(&stand).ok().unwrap();
-    let mut copying = login(&stand).ok().unwrap();
+    let mut idle = login(&stand).expect("the database is there now");
+    let mut busy = login(&stand).unwrap();
+    let mut copying = login(&stand).unwrap();
     busy.ask("select 1; select pg_sleep(60)");
     assert_eq!(copying.query("create temp table t(i int)").tags(), "CZ");
     copying.ask("copy t from stdin");
@@ -105,14 +105,13 @@ fn a_database_that_is_not_there_and_one_that_vanishes() {
         assert_eq!((last.tag, fields(last)), (b'E', fatal("08006")), "{}", reply.tags());
         assert_eq!(reply.of(b'E').count(), 1);
     }
-    assert_eq!(login(&stand).ok().expect("and it is back").query("select 1").tags(), "TDCZ");
+    assert_eq!(login(&stand).expect("and it is back").query("select 1").tags(), "TDCZ");
 }
 
 #[test]
 fn a_database_that_crashes_says_so_and_is_used_again_when_it_is_back() {
     let stand = Stand::start("plain", &[]);
-    let (mut victim, mut idle, mut busy) =
-        (login(&stand).ok().unwrap(), login(&stand).ok().unwrap(), login(&stand).ok().unwrap());
+    let (mut victim, mut idle, mut busy) = (login(&stand).unwrap(), login(&stand).unwrap(), login(&stand).unwrap());
     assert_eq!(idle.query("begin").tags(), "CZ");
     busy.ask("select pg_sleep(60)");
     eventually("it runs", || {

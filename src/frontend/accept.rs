@@ -63,7 +63,7 @@ impl Request {
     #[must_use]
     pub fn database(&self) -> &[u8] {
         let named = self.0.startup.parameter("database").filter(|name| !name.is_empty());
-        named.map_or_else(|| self.0.user(), |name| name)
+        named.map_or_else(|| self.0.user(), |name| &name[..])
     }
 
     /// Agrees on a version, `minor_max` being the newest minor one that is spoken. The answer comes first of all, before a login

@@ -205,7 +205,8 @@ impl Recording {
         let describes = tag == server_tag::ROW_DESCRIPTION && ruling.is_none_or(|ruling| ruling.bind().is_some());
         if tag == server_tag::ROW_DESCRIPTION {
             let statement = ruling.map_or(number, Ruling::number);
-            if (describes || statement == number) && !self.described(statement, bytes) && describes {
+            let known = (describes || statement == number) && !self.described(statement, bytes);
+            if known && describes {
                 // It stands in the log already.
                 return Ok(());
             }

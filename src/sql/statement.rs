@@ -189,14 +189,12 @@ fn named(reader: &mut Reader<'_>, verb: Verb) -> Read<Facts> {
 
 fn transaction(course: &Course<'_>, reader: &mut Reader<'_>, word: &str) -> Facts {
     let mut facts = rest_of(reader, Verb::Transaction);
-    if matches!(word, "rollback" | "abort") {
-        if course.reading {
-            facts.shifts.push(Shift::Reading);
-            facts.shifts.push(Shift::SearchPath);
-        }
-    }
     // What a rollback undoes, and what the end of the transaction drops.
     let undoes = matches!(word, "rollback" | "abort");
+    if undoes && course.reading {
+        facts.shifts.push(Shift::Reading);
+        facts.shifts.push(Shift::SearchPath);
+    }
     let gone = |(name, made): &(&String, &Temporary)| {
         undoes && course.setting.temporary.get(*name) != Some(*made) || word != "begin" && word != "start" && made.fleeting
     };
