@@ -333,6 +333,14 @@ impl Wire {
         }
     }
 
+    /// Waits until something has come, and reads none of it.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn arrival(&mut self) -> io::Result<()> {
+        if self.inbox.is_empty() { self.fill() } else { Ok(()) }
+    }
+
     /// Whatever comes up to the end of the connection.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.fill().is_ok() {}

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use proto_tests::numbers::Numbers;
 use proto_tests::server::{Server, admin_of, configured, port_of};
-use proto_tests::{Message, PATIENCE, Stand, Wire, eventually};
+use proto_tests::socket::Way;
+use proto_tests::wire::VERSION_3_0;
+use proto_tests::{Identity, Message, PATIENCE, Stand, Wire, eventually, http};
 
 const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/holds.toml");
 static STAND: LazyLock<Stand> = LazyLock::new(|| Stand::start("clinic", &["--without-pgveil", "--policy", POLICY]));
@@ -109,6 +111,56 @@ fn failed_logins_are_limited_for_an_identity_from_a_source() {
     assert_eq!(login(&file, "OTHER").query("select 1").tags(), "TDCZ", "others are not in it");
     let throttled = Numbers::of(&admin_of(&file)).sum("pgveil_logins_refused_total", &[("reason", "throttled")]);
     assert!((throttled - 2.0).abs() < 0.1, "{throttled}");
+}
+
+/// A connection that is asked for its proof.
+fn before_the_proof(file: &str, who: &Identity) -> Wire {
+    let mut wire = Wire::open(&Way::port(port_of(file))).unwrap();
+    wire.start(VERSION_3_0, who, "clinic", &[]).unwrap();
+    wire.arrival().unwrap();
+    wire
+}
+
+#[test]
+fn guesses_that_are_made_at_the_same_time_are_limited_too() {
+    let (_folder, file, _server) = limited("failed_logins_identity_max = 3");
+    let agent = STAND.identity("AGENT");
+    let mut right = before_the_proof(&file, &agent);
+    // as many as there are threads may look at a proof at the same moment
+    let at_once = 3 + std::thread::available_parallelism().unwrap().get();
+    let waiting: Vec<Wire> = (0..at_once + 40).map(|_| before_the_proof(&file, &agent)).collect();
+    let guesses: Vec<_> = waiting
+        .into_iter()
+        .map(|mut wire| std::thread::spawn(move || wire.log_in("guess").unwrap().unwrap().field(b'C').unwrap()))
+        .collect();
+    let codes: Vec<String> = guesses.into_iter().map(|guess| guess.join().unwrap()).collect();
+    let seen = codes.iter().filter(|code| *code == "28P01").count();
+    assert!((3..=at_once).contains(&seen) && codes.iter().all(|code| code == "28P01" || code == "28000"), "{codes:?}");
+    let code = right.log_in(&agent.password).unwrap().unwrap().field(b'C');
+    assert_eq!(code.as_deref(), Some("28000"), "one that had begun before is not looked at, either");
+}
+
+#[test]
+fn who_holds_the_admin_address_is_let_go() {
+    let (_folder, file, server) = limited("sessions_max = 100");
+    let admin = admin_of(&file);
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let before = files();
+    let dial = || {
+        let mut stream = TcpStream::connect(admin.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nslow: ").unwrap();
+        stream
+    };
+    let mut held: Vec<_> = (0..90).map(|_| dial()).collect();
+    eventually("as many are let in as there are places", || (files() >= before + 64).then_some(()));
+    assert!(files() < before + 70, "{} files, {before} before", files());
+    assert_eq!(http::get(&admin, "/healthz").unwrap().code, 200, "who comes later has a turn");
+    for stream in &mut held {
+        let mut told = Vec::new();
+        let _ = stream.read_to_end(&mut told);
+        assert!(!told.starts_with(b"HTTP/1.1 200"), "nothing was asked");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod tls;
 mod tests;
 
 pub use accept::{Acceptor, Handshake, Opening, Request, accept};
-pub use login::{LoginRefused, Session, login};
+pub use login::{Guard, LoginRefused, Session, login};
 pub use refusal::{Refusal, fatal};
 pub use source::Source;
 pub use stream::Stream;

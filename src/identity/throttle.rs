@@ -1,7 +1,8 @@
 //! Failures counted by whom they come from, so that nobody can try many. Time is an argument.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::marker::PhantomData;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How long a failure counts, in milliseconds.
@@ -9,9 +10,14 @@ pub const FAILURES_WITHIN_MS: u64 = 60_000;
 /// Most sources, or names, that are remembered: past that, who has failed least is forgotten.
 const KEPT_MAX: usize = 10_000;
 
-/// Failures of the last minute, by whatever they are counted by.
+/// Failures of the last minute, by whatever they are counted by. Of that only a hash is kept: names have the length that a client
+/// gives them.
 #[derive(Debug)]
-pub struct Throttle<K>(Mutex<HashMap<K, Failures>>);
+pub struct Throttle<K> {
+    kept: Mutex<HashMap<u64, Failures>>,
+    hash: RandomState,
+    of: PhantomData<fn(&K)>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Failures {
@@ -27,32 +33,34 @@ impl Failures {
 
 impl<K> Default for Throttle<K> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self { kept: Mutex::default(), hash: RandomState::new(), of: PhantomData }
     }
 }
 
-impl<K: Eq + Hash + Clone> Throttle<K> {
-    fn kept(&self) -> MutexGuard<'_, HashMap<K, Failures>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl<K: Hash> Throttle<K> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<u64, Failures>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True if there have been so many failures that further attempts are not even looked at.
     #[must_use]
     pub fn is_barred(&self, who: &K, failures_max: u32, now_ms: u64) -> bool {
-        self.kept().get(who).is_some_and(|failures| failures.count(now_ms) && failures.count >= failures_max)
+        let who = self.hash.hash_one(who);
+        self.kept().get(&who).is_some_and(|failures| failures.count(now_ms) && failures.count >= failures_max)
     }
 
     /// Counts a failure. The minute begins with the first.
     pub fn failed(&self, who: &K, now_ms: u64) {
+        let who = self.hash.hash_one(who);
         let mut kept = self.kept();
-        if kept.len() >= KEPT_MAX && !kept.contains_key(who) {
+        if kept.len() >= KEPT_MAX && !kept.contains_key(&who) {
             kept.retain(|_, failures| failures.count(now_ms));
-            let least = kept.iter().min_by_key(|(_, failures)| failures.count).map(|(least, _)| least.clone());
+            let least = kept.iter().min_by_key(|(_, failures)| failures.count).map(|(least, _)| *least);
             if let Some(least) = least.filter(|_| kept.len() >= KEPT_MAX) {
                 kept.remove(&least);
             }
         }
-        let failures = kept.entry(who.clone()).or_insert(Failures { count: 0, since_ms: now_ms });
+        let failures = kept.entry(who).or_insert(Failures { count: 0, since_ms: now_ms });
         if !failures.count(now_ms) {
             *failures = Failures { count: 0, since_ms: now_ms };
         }

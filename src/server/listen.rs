@@ -10,8 +10,8 @@ use super::grounds::Grounds;
 use super::seats::{Seat, Seats, SeatsMax};
 use super::workers::Workers;
 use crate::config::Limits;
-use crate::frontend::{self, Acceptor, Handshake, Opening, Refusal, Source, Stream};
-use crate::identity::{Denied, Throttle};
+use crate::frontend::{self, Acceptor, Guard, Handshake, Opening, Source, Stream};
+use crate::identity::Throttle;
 use crate::ledger::{Event, LoginRefused};
 use crate::session::{self, House, Stage, now_us};
 use crate::tally::Tally;
@@ -57,6 +57,26 @@ struct Place {
     /// There was none in time: it is turned away.
     late: bool,
     _permit: OwnedSemaphorePermit,
+}
+
+/// One of those who try to log in, as failures are counted.
+struct Attempt<'a> {
+    all: &'a Inner,
+    name: (Source, Vec<u8>),
+    limits: Limits,
+}
+
+impl Guard for Attempt<'_> {
+    fn is_barred(&self) -> bool {
+        let Self { all, name, limits } = self;
+        all.sources.is_barred(&name.0, limits.failed_logins_source_max, all.now_ms())
+            || all.names.is_barred(name, limits.failed_logins_identity_max, all.now_ms())
+    }
+
+    fn failed(&self) {
+        self.all.sources.failed(&self.name.0, self.all.now_ms());
+        self.all.names.failed(&self.name, self.all.now_ms());
+    }
 }
 
 impl Listening {
@@ -224,26 +244,15 @@ impl Inner {
     /// The login of one connection.
     async fn log_in(&self, handshake: Handshake) -> Option<frontend::Session> {
         let (source, client) = (handshake.stream().source(), handshake.stream().peer());
-        let (limits, name) = (self.rules().limits, (source, handshake.user().to_vec()));
-        if self.sources.is_barred(&source, limits.failed_logins_source_max, self.now_ms())
-            || self.names.is_barred(&name, limits.failed_logins_identity_max, self.now_ms())
-        {
-            self.refused("throttled", &name.1, client).await;
-            handshake.refuse("28000", "too many failed logins: wait a minute, then try again").await;
-            return None;
-        }
+        let attempt = Attempt { all: self, name: (source, handshake.user().to_vec()), limits: self.rules().limits };
         let mut dice = [0; crate::identity::NONCE_BYTES];
         if aws_lc_rs::rand::fill(&mut dice).is_err() {
             return None;
         }
         let roster = self.house.roster();
-        match frontend::login(handshake, &roster, jiff::Timestamp::now(), dice).await {
+        match frontend::login(handshake, &roster, &attempt, jiff::Timestamp::now(), dice).await {
             Ok(session) => Some(session),
             Err(refused) => {
-                if let Refusal::Denied(Denied::Unknown | Denied::WrongPassword) = refused.why {
-                    self.sources.failed(&source, self.now_ms());
-                    self.names.failed(&name, self.now_ms());
-                }
                 self.refused(refused.why.category(), refused.user.as_bytes(), client).await;
                 None
             }
