@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use super::BODY_BYTES_MAX;
 use super::login::{Authenticate, Login};
@@ -41,18 +40,6 @@ pub fn router(admin: Admin) -> Router {
         .method_not_allowed_fallback(async || Refusal(StatusCode::METHOD_NOT_ALLOWED, "not for this method".to_owned()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin)
-}
-
-/// Serves these routes until `shutdown` is done.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    routes: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, routes).with_graceful_shutdown(shutdown).await
 }
 
 /// A request that is not done, and why.

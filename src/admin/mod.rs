@@ -5,14 +5,26 @@ mod api;
 mod login;
 mod metrics;
 mod outlook;
+mod serve;
 
 #[cfg(test)]
 mod tests;
 
-pub use api::{Admin, router, serve};
+pub use api::{Admin, router};
 pub use login::Authenticate;
 pub use outlook::{Loaded, Outlook};
+pub use serve::serve;
 
+use std::time::Duration;
+
+/// Most connections at a time.
+pub const CONNECTIONS_MAX: usize = 64;
+/// How long a connection may take to ask something, the first time and any other.
+pub const ASK_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a connection may be used.
+pub const CONNECTION_TIME_MAX: Duration = Duration::from_secs(60);
+/// Most bytes of a request's head.
+pub const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Most bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 16 << 10;
 /// Most bytes of an `Authorization` header.
