@@ -1,11 +1,14 @@
 //! The end in order: what runs finishes, idle clients are told, nobody new is taken, and the log is closed.
 
+use std::io::Write;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use proto_tests::journal;
 use proto_tests::server::{Server, admin_of, configured, port_of};
-use proto_tests::wire::Reply;
+use proto_tests::socket::Way;
+use proto_tests::wire::{Reply, VERSION_3_0};
 use proto_tests::{Message, Stand, Wire, eventually, http};
 
 const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/holds.toml");
@@ -171,4 +174,59 @@ fn a_pipeline_that_was_sent_is_answered_whole() {
     }
     drained(&wire.reply());
     assert_eq!(server.ended(), 0);
+}
+
+#[test]
+fn nobody_can_keep_it_from_ending() {
+    let (folder, file) = drains("300ms");
+    let mut server = Server::try_start(&file).unwrap();
+    let way = Way::port(port_of(&file));
+    let agent = STAND.identity("AGENT");
+    // says nothing; stops amid its startup packet; stops before its proof; holds the admin address
+    let silent = Wire::open(&way).unwrap();
+    let mut half = Wire::open(&way).unwrap();
+    half.send(b"\0\0\0\x40\0\x03\0\0user").unwrap();
+    let mut unproved = Wire::open(&way).unwrap();
+    unproved.start(VERSION_3_0, &agent, "clinic", &[]).unwrap();
+    unproved.arrival().unwrap();
+    let mut idle_admin = std::net::TcpStream::connect(admin_of(&file).strip_prefix("http://").unwrap()).unwrap();
+    idle_admin.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
+    // reads nothing of a long reply; stops amid a statement, amid a COPY, in a transaction, behind a Flush
+    let mut deaf = login(&file, "CLINICIAN");
+    deaf.ask("select repeat('x', 1000) from generate_series(1, 1000000)");
+    deaf.arrival().unwrap();
+    let mut amid = login(&file, "AGENT");
+    amid.send(b"Q\0\0\x01\0select").unwrap();
+    STAND.owner("create table tests.unfinished (n int)");
+    let mut copying = login(&file, "CLINICIAN");
+    copying.ask("copy tests.unfinished from stdin");
+    assert_eq!(copying.read().unwrap().tag, b'G');
+    copying.send(b"d\0\0\0\x061\n").unwrap();
+    let mut open = login(&file, "CLINICIAN");
+    assert_eq!(open.query("begin; insert into tests.unfinished values (2)").tags(), "CCZ");
+    let mut pipelining = login(&file, "CLINICIAN");
+    pipelining.pipeline(|p| {
+        p.parse("", "insert into tests.unfinished values (3)").bind("", "", &[], 0).execute("", 0).flush();
+    });
+    assert_eq!(pipelining.read().unwrap().tag, b'1');
+    server.signal("TERM");
+    // and more come all the while
+    let stop = Arc::new(AtomicBool::new(false));
+    let knocking = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                drop(Wire::open(&way));
+            }
+        }
+    });
+    let code = server.ended();
+    stop.store(true, Ordering::Relaxed);
+    knocking.join().unwrap();
+    assert_eq!(code, 0, "{}", server.said());
+    drop((silent, half, unproved, idle_admin, deaf, amid, copying, open, pipelining));
+    let stays = "select count(*) from pg_stat_activity where application_name = '' and usename = 'pgveil'";
+    eventually("nothing is left at the database", || (STAND.owner(stays) == "0").then_some(()));
+    assert_eq!(STAND.owner("select count(*) from tests.unfinished"), "0", "what was not finished has not happened");
+    whole(folder.path());
 }

@@ -328,9 +328,12 @@ async fn converse(
     let Begun { greeting, names, client: (mut stream, ahead), server, key } = begin(client, server, &signals);
     let greeted = greet(&mut stream, greeting).await;
     let mut relay = Relay::new((stream, ahead), server, recording, names, (ground, view), Arc::clone(house), session, key);
-    let end = match greeted {
-        Ok(()) => relay.run(&mut signals).await,
-        Err(_) => End::ClientGone,
+    // What has changed since the login holds before the first statement.
+    let stage = *signals.stage.borrow_and_update();
+    let end = match (greeted, relay.staged(stage)) {
+        (Ok(()), Ok(())) => relay.run(&mut signals).await,
+        (Ok(()), Err(end)) => end,
+        (Err(_), _) => End::ClientGone,
     };
     relay.farewell(&end).await;
     relay.close(&end).await;
