@@ -1,7 +1,7 @@
 //! Mixed load for a long time: cancels, disconnects, errors, holds that nobody answers, idle connections, a database that restarts.
 //! At every rest the proxy must hold no more than at the first: memory, file descriptors, connections to the database.
 //!
-//! `PGVEIL_SOAK_SECONDS` says how long (20), `PGVEIL_SOAK_IDLE` how many idle connections (40). `scripts/soak` runs the hour.
+//! `PGVEIL_SOAK_SECONDS` says how long (12), `PGVEIL_SOAK_IDLE` how many idle connections (40). `scripts/soak` runs the hour.
 
 use std::path::Path;
 use std::process::Command;
@@ -103,7 +103,7 @@ impl House {
             }
             1 => {
                 self.count(2);
-                if wire.try_ask("select pg_sleep(20)").is_ok() {
+                if wire.try_ask("select pg_sleep(3)").is_ok() {
                     std::thread::sleep(Duration::from_millis(dice.below(60) as u64));
                     cancel(self.stand.port(), wire.key);
                     let _ = wire.reply_so_far();
@@ -190,7 +190,7 @@ fn idlers(house: &House, count: usize) -> Vec<Wire> {
 
 #[test]
 fn nothing_grows() {
-    let seconds = number("PGVEIL_SOAK_SECONDS", 20);
+    let seconds = number("PGVEIL_SOAK_SECONDS", 12);
     let idle = usize::try_from(number("PGVEIL_SOAK_IDLE", 40)).unwrap();
     let mut house = build(idle);
     let mut waiting = idlers(&house, idle);

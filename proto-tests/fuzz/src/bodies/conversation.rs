@@ -81,7 +81,7 @@ impl Decided {
 
 impl Ruling for Decided {
     fn veiled(&self) -> bool {
-        self.first() % 2 == 0
+        self.first().is_multiple_of(2)
     }
 
     fn bars(&self) -> bool {
@@ -93,7 +93,7 @@ impl Ruling for Decided {
     }
 
     fn renames(&self, name: &[u8]) -> bool {
-        self.first() & 32 != 0 && name.len() % 2 == 0
+        self.first() & 32 != 0 && name.len().is_multiple_of(2)
     }
 
     fn copied(&self) -> Option<Bytes> {

@@ -62,7 +62,7 @@ fn last(input: &mut Input<'_>) {
     let (expect, answer) = begun.expect("a client's first message");
     let nonce = answer.split(',').next().expect("a nonce");
     let without_proof = format!("c=biws,{nonce}");
-    let signed = sign(&hash(&*CLIENT_KEY), format!("{bare},{answer},{without_proof}").as_bytes());
+    let signed = sign(&hash(&CLIENT_KEY), format!("{bare},{answer},{without_proof}").as_bytes());
     let proof: Vec<u8> = CLIENT_KEY.iter().zip(signed).map(|(key, mask)| key ^ mask).collect();
     let said = format!("{without_proof},p={}", STANDARD.encode(proof)).into_bytes();
     let mut bytes = said.clone();

@@ -131,7 +131,7 @@ fn numeric(value: &[u8]) -> bool {
     let words: Vec<u16> = value.chunks(2).map(|word| u16::from_be_bytes([word[0], *word.get(1).unwrap_or(&0)])).collect();
     let digits = words.get(4..).unwrap_or_default();
     let special = matches!(words.get(2), Some(0xc000 | 0xd000 | 0xf000));
-    value.len() % 2 == 0
+    value.len().is_multiple_of(2)
         && words.len() >= 4
         && usize::from(words[0]) == digits.len()
         && (special || matches!(words[2], 0 | 0x4000))

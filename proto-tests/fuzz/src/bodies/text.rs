@@ -14,7 +14,7 @@ pub fn sql_facts(data: &[u8]) {
     let mut input = Input::new(data);
     let choice = input.byte();
     let encoding = ENCODINGS[usize::from(choice >> 1) % ENCODINGS.len()];
-    let conforming = choice % 2 == 0;
+    let conforming = choice.is_multiple_of(2);
     let text = input.rest();
     let analysis = analyzed(text, encoding, conforming);
     assert!(!analysis.statements.is_empty());
