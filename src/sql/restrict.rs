@@ -9,6 +9,7 @@
 mod aggregate;
 mod aim;
 mod compare;
+mod document;
 mod eval;
 mod functions;
 mod look;
@@ -17,6 +18,7 @@ mod pattern;
 mod rows;
 mod sample;
 mod source;
+mod text;
 mod time;
 mod truth;
 mod value;

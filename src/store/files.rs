@@ -62,13 +62,22 @@ pub(super) fn read_key(path: &Path) -> Result<Option<Secret>, StoreError> {
     }
 }
 
-/// Makes a key of 32 random bytes, readable by its owner alone.
+/// Makes a key of 32 random bytes, readable by its owner alone; the one that another process made meanwhile, if one did.
+///
+/// It comes to its place whole: a crash, or a process that starts at the same moment, meets all of it or nothing.
 pub(super) fn make_key(path: &Path) -> Result<Secret, StoreError> {
     let key = Secret::new(random::<32>()?.to_vec());
+    let fresh = path.with_extension(format!("{}.new", u64::from_ne_bytes(random::<8>()?)));
     let text: String = key.reveal().iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(file_error(path))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(file_error(path))?;
-    Ok(key)
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(file_error(path))?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&fresh, path));
+    let removed = fs::remove_file(&fresh);
+    match written {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            read_key(path)?.ok_or_else(|| StoreError::KeyFile(path.to_owned()))
+        }
+        written => written.and(removed).map(|()| key).map_err(file_error(path)),
+    }
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

@@ -178,6 +178,19 @@ fn keys_that_others_can_read_or_that_are_others_are_refused() {
 }
 
 #[test]
+fn processes_that_begin_together_make_one_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("some.key");
+    let make = || super::files::make_key(&path).unwrap().reveal().to_vec();
+    let keys: Vec<Vec<u8>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(keys.iter().all(|key| *key == keys[0]));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+}
+
+#[test]
 fn a_log_shorter_than_its_checkpoint_is_refused() {
     let folder = TempDir::new().unwrap();
     let settings = settings(&folder);

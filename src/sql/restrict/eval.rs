@@ -197,6 +197,10 @@ impl<'e> Judge<'e> {
                 let (left, right) = (self.value(&sides.0), self.value(&sides.1));
                 return self.distinct(place, &left, &right, *same != not);
             }
+            Expr::Is(inner, Is::Null, true) => {
+                let value = self.value(inner);
+                self.is_not_null(place, &value)
+            }
             Expr::Is(inner, what, is_not) => self.is(place, inner, *what).not_if(*is_not),
             Expr::In(left, list, is_not) => self.in_list(left, list).not_if(*is_not),
             Expr::InQuery(left, query, is_not) => self.in_query(place, left, query, ("=", false)).not_if(*is_not),
@@ -287,13 +291,26 @@ impl<'e> Judge<'e> {
             Val::Row(values, _) => {
                 let mut all = Truth::True;
                 for value in values {
-                    all = all.and(self.is_null(place, value));
+                    // A row within a row is not NULL, whatever its fields are.
+                    all = all.and(if matches!(value, Val::Row(..)) { Truth::False } else { self.is_null(place, value) });
                 }
                 all
             }
             Val::Open(open) if !open.present => self.toss(place, mix(("null", open.id))),
             _ => Truth::False,
         }
+    }
+
+    /// IS NOT NULL: of a row, that no field is.
+    fn is_not_null(&mut self, place: usize, value: &Val) -> Truth {
+        let Val::Row(values, _) = value else { return self.is_null(place, value).not() };
+        let mut all = Truth::True;
+        for value in values {
+            // A row within a row is not NULL, whatever its fields are.
+            let here = if matches!(value, Val::Row(..)) { Truth::True } else { self.is_null(place, value).not() };
+            all = all.and(here);
+        }
+        all
     }
 
     fn in_list(&mut self, left: &'e Expr, list: &'e [Expr]) -> Truth {

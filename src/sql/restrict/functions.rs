@@ -3,8 +3,10 @@
 use std::rc::Rc;
 
 use super::super::tree::Call;
+use super::document;
 use super::eval::Judge;
 use super::operate::filled;
+use super::text::texts;
 use super::time;
 use super::truth::comparing;
 use super::value::{Open, Val, ids, mix, order, written};
@@ -94,6 +96,61 @@ const PRESENT: [&str; 25] = [
     "current_catalog",
 ];
 
+/// Functions of the server that may give NULL for what is not NULL.
+const LACKING: [&str; 34] = [
+    "array_dims",
+    "array_length",
+    "array_lower",
+    "array_ndims",
+    "array_position",
+    "array_upper",
+    "box_intersect",
+    "col_description",
+    "current_setting",
+    "enum_first",
+    "enum_last",
+    "format_type",
+    "line_interpt",
+    "lower",
+    "lseg_interpt",
+    "makeaclitem",
+    "obj_description",
+    "parse_ident",
+    "path_add",
+    "regexp_match",
+    "regexp_substr",
+    "row_security_active",
+    "shobj_description",
+    "substr",
+    "substring",
+    "ts_lexize",
+    "txid_status",
+    "upper",
+    "uuid_extract_timestamp",
+    "uuid_extract_version",
+    "xpath_table",
+    "unnest",
+    "to_number",
+    "lo_get",
+];
+
+/// How the names of more of them begin.
+const LACKING_STARTS: [&str; 13] = [
+    "pg_",
+    "has_",
+    "to_reg",
+    "json_extract_",
+    "jsonb_extract_",
+    "json_array_element",
+    "jsonb_array_element",
+    "json_object_field",
+    "jsonb_object_field",
+    "jsonb_path_",
+    "inet_client",
+    "inet_server",
+    "close_",
+];
+
 /// The fields of a time, and what they may be.
 const FIELDS: [(&str, f64, f64); 14] = [
     ("month", 1.0, 12.0),
@@ -135,6 +192,9 @@ impl<'e> Judge<'e> {
             // The same for every row.
             return Val::present(mix((name, place)));
         }
+        if let Some(value) = document::made(name, &args) {
+            return value;
+        }
         if PRESENT.contains(&name) {
             return Val::present(mix((name, ids(&args))));
         }
@@ -150,11 +210,22 @@ impl<'e> Judge<'e> {
         if let Some(value) = texts(name, field, &args).or_else(|| numbers(name, &args)).or_else(|| arrays(name, &args)) {
             return value;
         }
-        if let Some(value) = times(name, field, &args) {
+        if let Some(value) = times(name, field, &args).or_else(|| self.patterns.replaced(name, &args)) {
             return value;
         }
         let present = args.iter().all(|arg| !matches!(arg, Val::Open(open) if !open.present));
-        gives(name, mix((name, field, ids(&args))), present, 0.0)
+        match gives(name, mix((name, field, ids(&args))), present, 0.0) {
+            Val::Open(open) => Val::Open(Open { present: open.present || present && self.is_filled(name), ..open }),
+            known => known,
+        }
+    }
+
+    /// True for the server's own functions that give something whenever they are given something.
+    fn is_filled(&self, name: &str) -> bool {
+        self.catalog.builtin.contains(name)
+            && !self.catalog.functions.contains_key(name)
+            && !LACKING.contains(&name)
+            && !LACKING_STARTS.iter().any(|start| name.starts_with(start))
     }
 }
 
@@ -185,7 +256,7 @@ pub(super) fn gives(name: &str, id: u64, present: bool, least: f64) -> Val {
 }
 
 /// A number between two.
-fn between(id: u64, low: f64, high: f64, present: bool) -> Val {
+pub(super) fn between(id: u64, low: f64, high: f64, present: bool) -> Val {
     let end = |number: f64| number.is_finite().then(|| Rc::new(Val::Number(number, false)));
     Val::Open(Open { id, low: end(low), high: end(high), present, ..Open::default() })
 }
@@ -324,115 +395,8 @@ pub(super) fn extreme(args: &[Val], greatest: bool) -> Val {
     }
 }
 
-fn size(count: usize) -> Option<Val> {
+pub(super) fn size(count: usize) -> Option<Val> {
     Some(Val::whole(f64::from(u32::try_from(count).ok()?)))
-}
-
-/// A place or length in a text.
-fn place(value: &Val) -> Option<i64> {
-    match value {
-        Val::Number(number, _) if number.abs() < 1e9 => format!("{number:.0}").parse().ok(),
-        _ => None,
-    }
-}
-
-fn cut(text: &str, from: i64, count: Option<i64>) -> String {
-    let end = count.map_or(i64::MAX, |count| from.saturating_add(count));
-    text.chars().zip(1_i64..).filter(|(_, at)| *at >= from && *at < end).map(|(letter, _)| letter).collect()
-}
-
-fn texts(name: &str, field: Option<&str>, args: &[Val]) -> Option<Val> {
-    if let ("position", [Val::Text(sought), _]) = (name, args)
-        && sought.is_empty()
-    {
-        return Some(Val::whole(1.0));
-    }
-    let Some(Val::Text(text)) = args.first() else { return texts_open(name, args) };
-    let other = match args.get(1) {
-        Some(Val::Text(other)) => Some(&**other),
-        _ => None,
-    };
-    let letters = text.chars().count();
-    let trimmed = |start: bool, end: bool| {
-        let set: Vec<char> = other.unwrap_or(" ").chars().collect();
-        let mut rest: &str = text;
-        if start {
-            rest = rest.trim_start_matches(|c| set.contains(&c));
-        }
-        if end {
-            rest = rest.trim_end_matches(|c| set.contains(&c));
-        }
-        Val::text(rest)
-    };
-    Some(match (name, args.len()) {
-        ("length" | "char_length" | "character_length", 1) => size(letters)?,
-        ("octet_length", 1) => size(text.len())?,
-        ("bit_length", 1) => size(text.len() * 8)?,
-        ("lower", 1) => Val::text(&text.to_lowercase()),
-        ("upper", 1) => Val::text(&text.to_uppercase()),
-        ("reverse", 1) => Val::text(&text.chars().rev().collect::<String>()),
-        ("ascii", 1) => Val::whole(text.chars().next().map_or(0.0, |c| f64::from(u32::from(c)))),
-        ("btrim", 1) => trimmed(true, true),
-        ("btrim", 2) if other.is_some() => trimmed(true, true),
-        ("ltrim", 1) => trimmed(true, false),
-        ("rtrim", 1) => trimmed(false, true),
-        ("trim", 1) => trimmed(field != Some("trailing"), field != Some("leading")),
-        ("position", 2) => found(other?, text)?,
-        ("strpos", 2) => found(text, other?)?,
-        ("starts_with", 2) => Val::Bool(text.starts_with(other?)),
-        ("left", 2) => match place(args.get(1)?)? {
-            count if count >= 0 => Val::text(&cut(text, 1, Some(count))),
-            count => Val::text(&cut(text, 1, Some(i64::try_from(letters).ok()?.saturating_add(count)))),
-        },
-        ("right", 2) => match (place(args.get(1)?)?, i64::try_from(letters).ok()?) {
-            (count, letters) if count >= 0 => Val::text(&cut(text, letters - count + 1, None)),
-            (count, _) => Val::text(&cut(text, 1 - count, None)),
-        },
-        ("substr" | "substring", 2) if other.is_none() => Val::text(&cut(text, place(args.get(1)?)?, None)),
-        ("substr" | "substring", 3) if other.is_none() => Val::text(&cut(text, place(args.get(1)?)?, Some(place(args.get(2)?)?))),
-        ("replace", 3) => match args.get(2) {
-            Some(Val::Text(with)) if other?.is_empty() => {
-                let _ = with;
-                Val::Text(text.clone())
-            }
-            Some(Val::Text(with)) => Val::text(&text.replace(other?, with)),
-            _ => return None,
-        },
-        ("repeat", 2) => match place(args.get(1)?)? {
-            count @ ..=16 => Val::text(&text.repeat(usize::try_from(count).unwrap_or(0))),
-            _ => return None,
-        },
-        _ => return None,
-    })
-}
-
-/// Texts of which the second argument alone decides.
-fn texts_open(name: &str, args: &[Val]) -> Option<Val> {
-    let empty = |at: usize| matches!(args.get(at), Some(Val::Text(text)) if text.is_empty());
-    let letters = match args.first() {
-        Some(Val::Open(open)) => open.letters,
-        _ => None,
-    };
-    match name {
-        "length" | "char_length" | "character_length" | "octet_length" if letters.is_some() => {
-            letters.map(|letters| Val::whole(f64::from(letters)))
-        }
-        "length" | "char_length" | "character_length" | "octet_length"
-            if matches!(args.first().and_then(Val::low), Some(Val::Text(_))) =>
-        {
-            Some(between(mix((name, ids(args))), 1.0, f64::INFINITY, true))
-        }
-        "starts_with" | "strpos" if empty(1) => Some(if name == "strpos" { Val::whole(1.0) } else { Val::Bool(true) }),
-        _ => None,
-    }
-}
-
-/// The place of a text in another.
-fn found(within: &str, text: &str) -> Option<Val> {
-    match within.find(text) {
-        None => Some(Val::whole(0.0)),
-        Some(at) => size(within.get(..at)?.chars().count() + 1),
-    }
 }
 
 fn numbers(name: &str, args: &[Val]) -> Option<Val> {
@@ -494,6 +458,9 @@ fn arrays(name: &str, args: &[Val]) -> Option<Val> {
 
 fn times(name: &str, field: Option<&str>, args: &[Val]) -> Option<Val> {
     let unit = match (name, args) {
+        ("age", [left, right]) if left.id() == right.id() => return Some(Val::Span(0.0)),
+        ("isfinite", [Val::Time(at, _)]) => return Some(Val::Bool(at.is_finite())),
+        ("isfinite", [Val::Span(_)]) => return Some(Val::Bool(true)),
         ("extract", [_]) => field?.to_owned(),
         ("date_part" | "date_trunc", [Val::Text(unit), ..]) => unit.to_ascii_lowercase(),
         _ => return None,

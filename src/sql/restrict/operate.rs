@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::tree::{Expr, Sign, TypeName};
+use super::document;
 use super::eval::Judge;
 use super::pattern;
 use super::time::{self, DAY};
@@ -48,6 +49,9 @@ impl<'e> Judge<'e> {
                 Val::Null => Val::Null,
                 other => Val::present(mix(("not", other.id()))),
             };
+        }
+        if let Some(value) = document::asked(sign, left, right) {
+            return value;
         }
         // What is alike for both sides, and not known from their values.
         let same = left.id() == right.id();

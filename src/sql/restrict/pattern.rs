@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::{NoExpand, Regex, RegexBuilder};
+
+use super::value::Val;
 
 /// Longest pattern that is matched.
 const PATTERN_BYTES_MAX: usize = 256;
@@ -20,6 +22,29 @@ pub(super) struct Patterns {
 impl Patterns {
     /// Whether a text matches a regular expression, if the pattern reads here as on the server.
     pub(super) fn matches(&mut self, text: &str, pattern: &str, fold: bool) -> Option<bool> {
+        Some(self.regex(pattern, fold)?.is_match(text.as_bytes()))
+    }
+
+    /// `regexp_replace(text, pattern, with [, flags])`, where nothing of what matched comes back in.
+    pub(super) fn replaced(&mut self, name: &str, args: &[Val]) -> Option<Val> {
+        let ("regexp_replace", [Val::Text(text), Val::Text(pattern), Val::Text(with), rest @ ..]) = (name, args) else {
+            return None;
+        };
+        let flags = match rest {
+            [] => "",
+            [Val::Text(flags)] => flags,
+            _ => return None,
+        };
+        if with.contains('\\') || !flags.chars().all(|flag| matches!(flag, 'g' | 'i' | 'c')) {
+            return None;
+        }
+        let regex = self.regex(pattern, flags.contains('i'))?;
+        let limit = usize::from(!flags.contains('g'));
+        let bytes = regex.replacen(text.as_bytes(), limit, NoExpand(with.as_bytes()));
+        std::str::from_utf8(&bytes).ok().map(Val::text)
+    }
+
+    fn regex(&mut self, pattern: &str, fold: bool) -> Option<&Regex> {
         let key = format!("{}{pattern}", if fold { "i" } else { "c" });
         if !self.known.contains_key(&key) {
             if self.known.len() >= PATTERNS_MAX {
@@ -27,7 +52,7 @@ impl Patterns {
             }
             self.known.insert(key.clone(), ready(pattern, fold));
         }
-        self.known.get(&key)?.as_ref().map(|regex| regex.is_match(text.as_bytes()))
+        self.known.get(&key)?.as_ref()
     }
 
     /// SIMILAR TO.

@@ -27,6 +27,8 @@ pub(super) enum Val {
     /// A row and the names of its fields.
     Row(Vec<Val>, Rc<[String]>),
     Array(Vec<Val>),
+    /// A document that is an object: its members and their names.
+    Object(Vec<Val>, Rc<[String]>),
     /// A range: its ends, and whether each belongs to it.
     Range(Option<Rc<(Val, Val, bool, bool)>>),
     Open(Open),
@@ -90,6 +92,7 @@ impl Val {
             Self::Span(length) => (6_u8, length.to_bits()).hash(&mut hasher),
             Self::Row(values, _) => (7_u8, ids(values)).hash(&mut hasher),
             Self::Array(values) => (8_u8, ids(values)).hash(&mut hasher),
+            Self::Object(values, names) => (10_u8, ids(values), names).hash(&mut hasher),
             Self::Range(ends) => (9_u8, ends.as_ref().map(|ends| (ends.0.id(), ends.1.id(), ends.2, ends.3))).hash(&mut hasher),
         }
         hasher.finish()
@@ -229,7 +232,7 @@ pub(super) fn written(value: &Val) -> Option<String> {
         Some(format!("{open}{}{close}", parts?.join(",")))
     };
     match value {
-        Val::Null | Val::Open(_) | Val::Range(_) | Val::Span(_) => None,
+        Val::Null | Val::Open(_) | Val::Object(..) | Val::Range(_) | Val::Span(_) => None,
         Val::Bool(value) => Some(value.to_string()),
         Val::Number(value, _) => Some(value.to_string()),
         Val::Text(text) => Some(text.to_string()),
