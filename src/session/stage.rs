@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::ground::View;
 use super::relay::{Relay, VEILED_ROW_BYTES_MAX};
-use super::{End, FAREWELL_MAX, Stage};
+use super::{End, FAREWELL_MAX, GOODBYE_MAX, Stage};
 use crate::ledger::Event;
 use crate::mask;
 use crate::store::Position;
@@ -91,6 +91,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let durable = if *end == End::LogFailed { u64::MAX } else { position };
         let Self { client, to_client, .. } = self;
         let last = std::future::poll_fn(|cx| to_client.poll_write(client, durable, cx));
-        let _ = tokio::time::timeout(FAREWELL_MAX, last).await;
+        // The process waits for the last entries of its sessions, but not long.
+        let patience = if *end == End::Shutdown { GOODBYE_MAX } else { FAREWELL_MAX };
+        let _ = tokio::time::timeout(patience, last).await;
     }
 }
