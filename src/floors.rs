@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Each floor from the ground up; on a floor a room may import what stands to its left.
 const FLOORS: [(&str, &[&str]); 4] = [
-    ("ground", &["secret", "wire", "sql", "identity", "mask", "ledger", "policy", "flow"]),
+    ("ground", &["secret", "wire", "sql", "identity", "mask", "ledger", "policy", "flow", "tally"]),
     ("first", &["frontend", "backend", "idp", "approval", "store"]),
     ("second", &["session", "replay", "admin"]),
     ("roof", &["config", "server", "cli", "main"]),

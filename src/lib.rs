@@ -29,6 +29,7 @@ pub mod session;
 pub mod sql;
 #[cfg(feature = "server")]
 pub mod store;
+pub mod tally;
 pub mod wire;
 
 #[cfg(test)]

@@ -72,9 +72,18 @@ pub fn pgveil(arguments: &[&str]) -> Ran {
 /// If there is no binary.
 #[must_use]
 pub fn pgveil_as(stand: &Stand, who: &Identity, arguments: &[&str]) -> Ran {
+    pgveil_at(stand.value("ADMIN"), who, arguments)
+}
+
+/// The same by way of another address.
+///
+/// # Panics
+/// If there is no binary.
+#[must_use]
+pub fn pgveil_at(admin: &str, who: &Identity, arguments: &[&str]) -> Ran {
     let done = Command::new(binary())
         .args(arguments)
-        .args(["--as", &who.user, "--admin", stand.value("ADMIN")])
+        .args(["--as", &who.user, "--admin", admin])
         .env("PGVEIL_PASSWORD", &who.password)
         .stdin(Stdio::null())
         .output()

@@ -3,9 +3,13 @@
 pub mod canary;
 pub mod cli;
 pub mod clients;
+pub mod faults;
+pub mod http;
 pub mod journal;
+pub mod numbers;
 pub mod outcome;
 pub mod random;
+pub mod relay;
 pub mod scenarios;
 pub mod server;
 pub mod socket;

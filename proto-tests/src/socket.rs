@@ -97,10 +97,31 @@ impl Socket {
     /// # Errors
     /// Those of the socket.
     pub fn set_timeout(&self, wait: Duration) -> io::Result<()> {
+        self.set_write_timeout(wait)?;
+        self.set_read_timeout(wait)
+    }
+
+    /// How long a read may take.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn set_read_timeout(&self, wait: Duration) -> io::Result<()> {
         match self {
-            Self::Tcp(tcp) => tcp.set_read_timeout(Some(wait)).and_then(|()| tcp.set_write_timeout(Some(wait))),
-            Self::Tls(tls) => tls.sock.set_read_timeout(Some(wait)).and_then(|()| tls.sock.set_write_timeout(Some(wait))),
-            Self::Unix(unix) => unix.set_read_timeout(Some(wait)).and_then(|()| unix.set_write_timeout(Some(wait))),
+            Self::Tcp(tcp) => tcp.set_read_timeout(Some(wait)),
+            Self::Tls(tls) => tls.sock.set_read_timeout(Some(wait)),
+            Self::Unix(unix) => unix.set_read_timeout(Some(wait)),
+        }
+    }
+
+    /// How long a write may take.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn set_write_timeout(&self, wait: Duration) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) => tcp.set_write_timeout(Some(wait)),
+            Self::Tls(tls) => tls.sock.set_write_timeout(Some(wait)),
+            Self::Unix(unix) => unix.set_write_timeout(Some(wait)),
         }
     }
 }

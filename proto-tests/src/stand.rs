@@ -121,6 +121,22 @@ impl Stand {
             .unwrap()
     }
 
+    /// Restarts PostgreSQL, and waits for it to answer again.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn restart_postgres(&self) {
+        let since = || {
+            let sql = "select extract(epoch from pg_postmaster_start_time())";
+            let done = self.psql(self.value("OWNER"), &["-tA", "-c", sql]);
+            done.status.success().then(|| String::from_utf8_lossy(&done.stdout).trim().to_owned())
+        };
+        let before = since();
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-USR1", &pid]).status().unwrap().success());
+        crate::eventually("PostgreSQL is back", || since().filter(|now| Some(now) != before.as_ref()));
+    }
+
     /// What pgveil wrote to its log so far.
     #[must_use]
     pub fn log(&self) -> String {

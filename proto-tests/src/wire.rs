@@ -276,6 +276,22 @@ impl Wire {
         self.socket.flush()
     }
 
+    /// How long a write may wait from now on.
+    ///
+    /// # Panics
+    /// If it is no time at all.
+    pub fn patience_to_send(&mut self, wait: Duration) {
+        self.socket.set_write_timeout(wait).unwrap();
+    }
+
+    /// From here on, a read gives up when nothing has come for this long.
+    ///
+    /// # Panics
+    /// For no time at all.
+    pub fn patience(&mut self, wait: Duration) {
+        self.socket.set_read_timeout(wait).unwrap();
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         let out = self.out.split();
         self.send(&out)
@@ -315,6 +331,14 @@ impl Wire {
                 Ok(())
             }
         }
+    }
+
+    /// Waits until something has come, and reads none of it.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn arrival(&mut self) -> io::Result<()> {
+        if self.inbox.is_empty() { self.fill() } else { Ok(()) }
     }
 
     /// Whatever comes up to the end of the connection.
@@ -428,6 +452,28 @@ impl Wire {
     pub fn ask(&mut self, sql: &str) {
         frontend::query(sql, &mut self.out).unwrap();
         self.flush().unwrap();
+    }
+
+    /// The same, if the connection still takes it.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn try_ask(&mut self, sql: &str) -> io::Result<()> {
+        frontend::query(sql, &mut self.out)?;
+        self.flush()
+    }
+
+    /// As `reply`, but whatever ends the connection ends the reply.
+    pub fn reply_so_far(&mut self) -> Reply {
+        let mut reply = Reply::default();
+        while let Ok(message) = self.read() {
+            let end = message.tag == b'Z';
+            reply.messages.push(message);
+            if end {
+                break;
+            }
+        }
+        reply
     }
 
     /// Sends a pipeline.

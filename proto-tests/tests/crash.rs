@@ -1,4 +1,5 @@
-//! Killed at any moment under write load: whatever the database committed is in the log, and the log is whole.
+//! Killed at any moment under write load: whatever the database committed is in the log, and the log is whole, in both modes of
+//! durability.
 //!
 //! `PGVEIL_KILLS` says how often (5).
 
@@ -46,9 +47,23 @@ fn write(port: u16, who: &Identity, writer: u64, stop: &AtomicBool, count: &Atom
 
 #[test]
 fn what_was_committed_is_on_record() {
+    survives("process");
+}
+
+#[test]
+fn so_it_is_when_every_entry_waits_for_the_disk() {
+    survives("power");
+}
+
+/// Kills pgveil again and again under load.
+fn survives(durability: &str) {
     let kills: u64 = std::env::var("PGVEIL_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     let stand = Stand::start("clinic", &["--without-pgveil"]);
     stand.owner("create table tests.marks (mark text)");
+    let config = std::fs::read_to_string(stand.value("CONFIG")).unwrap();
+    let chosen = config.replace("durability = \"process\"", &format!("durability = \"{durability}\""));
+    assert!(chosen.contains(&format!("durability = \"{durability}\"")));
+    std::fs::write(stand.value("CONFIG"), chosen).unwrap();
     let who = stand.identity("AGENT");
     let stop = Arc::new(AtomicBool::new(false));
     let (count, written) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));

@@ -5,26 +5,14 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use proto_tests::cli::{binary, pgveil};
-use proto_tests::server::Server;
+use proto_tests::server::{self, Server, port_of};
 use proto_tests::{Stand, Wire};
 
 static STAND: LazyLock<Stand> = LazyLock::new(|| Stand::start("clinic", &["--without-pgveil"]));
 
-/// The stand's configuration with its own ports and data, and a change made to it.
+/// The stand's configuration with a change made to it.
 fn configured(change: impl FnOnce(String) -> String) -> (tempfile::TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let text = std::fs::read_to_string(STAND.value("CONFIG")).unwrap();
-    let admin = STAND.value("ADMIN").rsplit(':').next().unwrap();
-    let text = text
-        .replace(&format!(":{}\"", STAND.value("PORT")), &format!(":{}\"", port()))
-        .replace(&format!(":{admin}\""), &format!(":{}\"", port()))
-        .replace(STAND.value("WITNESS"), &folder.path().join("witness").display().to_string());
-    std::fs::copy(format!("{}/upstream.password", STAND.value("DIR")), folder.path().join("upstream.password")).unwrap();
-    let file = folder.path().join("pgveil.toml");
-    std::fs::write(&file, change(text)).unwrap();
-    let file = file.display().to_string();
-    (folder, file)
+    server::configured(&STAND, change)
 }
 
 fn fails(file: &str) -> String {
@@ -36,12 +24,6 @@ fn fails(file: &str) -> String {
             told
         }
     }
-}
-
-fn port_of(file: &str) -> u16 {
-    let text = std::fs::read_to_string(file).unwrap();
-    let listen: toml::Table = text.parse().unwrap();
-    listen["listen"]["address"].as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap()
 }
 
 #[test]

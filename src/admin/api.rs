@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use super::BODY_BYTES_MAX;
 use super::login::{Authenticate, Login};
@@ -33,7 +32,6 @@ impl Admin {
 /// The routes, described in `docs/configuration.md`.
 pub fn router(admin: Admin) -> Router {
     Router::new()
-        .route("/healthz", get(healthz))
         .route("/holds", get(list))
         .route("/holds/{id}", get(show))
         .route("/holds/{id}/approve", post(approve))
@@ -42,18 +40,6 @@ pub fn router(admin: Admin) -> Router {
         .method_not_allowed_fallback(async || Refusal(StatusCode::METHOD_NOT_ALLOWED, "not for this method".to_owned()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(admin)
-}
-
-/// Serves the API until `shutdown` is done.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    admin: Admin,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(admin)).with_graceful_shutdown(shutdown).await
 }
 
 /// A request that is not done, and why.
@@ -76,10 +62,6 @@ impl IntoResponse for Refusal {
 struct AnswerBody {
     #[serde(default)]
     reason: String,
-}
-
-async fn healthz() -> Json<serde_json::Value> {
-    Json(json!({ "status": "ok" }))
 }
 
 async fn list(State(admin): State<Admin>, headers: HeaderMap) -> Result<Response, Refusal> {

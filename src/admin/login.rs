@@ -7,10 +7,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
-use super::attempts::Attempts;
-use super::{AUTHORIZATION_BYTES_MAX, CHECK_WAIT_MS_MAX, CHECKS_MAX};
+use super::{AUTHORIZATION_BYTES_MAX, CHECK_WAIT_MS_MAX, CHECKS_MAX, FAILURES_MAX};
 use crate::approval::Person;
+use crate::identity::Throttle;
 use crate::secret::Secret;
 
 /// Checks a name and a password. Runs on a thread that may be kept busy.
@@ -32,12 +33,13 @@ where
 pub(super) struct Login {
     check: Arc<dyn Authenticate>,
     turns: Arc<Semaphore>,
-    attempts: Attempts,
+    failures: Arc<Throttle<String>>,
+    began: Instant,
 }
 
 impl Login {
     pub(super) fn new(check: Arc<dyn Authenticate>) -> Self {
-        Self { check, turns: Arc::new(Semaphore::new(CHECKS_MAX)), attempts: Attempts::default() }
+        Self { check, turns: Arc::new(Semaphore::new(CHECKS_MAX)), failures: Arc::default(), began: Instant::now() }
     }
 
     /// Who sent these headers.
@@ -45,28 +47,26 @@ impl Login {
         let Some((name, password)) = basic(headers) else {
             return Err((StatusCode::UNAUTHORIZED, "log in with the name and password of a credential"));
         };
-        if !self.attempts.may_try(&name) {
-            return Err((StatusCode::TOO_MANY_REQUESTS, "too many wrong passwords; wait a minute"));
-        }
         let wait = Duration::from_millis(CHECK_WAIT_MS_MAX);
         let turn = tokio::time::timeout(wait, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else {
             return Err((StatusCode::SERVICE_UNAVAILABLE, "too many logins at a time"));
         };
-        let (check, asked) = (Arc::clone(&self.check), name.clone());
+        let (check, failures, began) = (Arc::clone(&self.check), Arc::clone(&self.failures), self.began);
+        // Whoever asks may go meanwhile: the failure counts all the same.
         let found = tokio::task::spawn_blocking(move || {
-            let person = check.authenticate(&asked, &password);
+            let now_ms = || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            if failures.is_barred(&name, FAILURES_MAX, now_ms()) {
+                return Err((StatusCode::TOO_MANY_REQUESTS, "too many wrong passwords; wait a minute"));
+            }
+            let person = check.authenticate(&name, &password).ok_or_else(|| {
+                failures.failed(&name, now_ms());
+                (StatusCode::UNAUTHORIZED, "the name or the password is wrong, or the credential has expired")
+            });
             drop(turn);
             person
         });
-        match found.await {
-            Ok(Some(person)) => Ok(person),
-            Ok(None) => {
-                self.attempts.failed(&name);
-                Err((StatusCode::UNAUTHORIZED, "the name or the password is wrong, or the credential has expired"))
-            }
-            Err(_) => Err((StatusCode::INTERNAL_SERVER_ERROR, "the password could not be checked")),
-        }
+        found.await.unwrap_or(Err((StatusCode::INTERNAL_SERVER_ERROR, "the password could not be checked")))
     }
 }
 

@@ -1,15 +1,30 @@
-//! The admin API on loopback: holds are listed, shown and answered here, by people who log in with their own credential.
+//! The admin API on loopback: holds are listed, shown and answered here, by people who log in with their own credential; and
+//! whoever watches the process finds its health and its numbers.
 
 mod api;
-mod attempts;
 mod login;
+mod metrics;
+mod outlook;
+mod serve;
 
 #[cfg(test)]
 mod tests;
 
-pub use api::{Admin, router, serve};
+pub use api::{Admin, router};
 pub use login::Authenticate;
+pub use outlook::{Loaded, Outlook};
+pub use serve::serve;
 
+use std::time::Duration;
+
+/// Most connections at a time.
+pub const CONNECTIONS_MAX: usize = 64;
+/// How long a connection may take to ask something, the first time and any other.
+pub const ASK_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a connection may be used.
+pub const CONNECTION_TIME_MAX: Duration = Duration::from_secs(60);
+/// Most bytes of a request's head.
+pub const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Most bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 16 << 10;
 /// Most bytes of an `Authorization` header.

@@ -23,7 +23,8 @@ pub(super) type Failure = (Exit, String);
 /// Where the admin API is, and who asks.
 pub(super) struct Client {
     base: String,
-    authorization: Secret,
+    /// None for what needs no login.
+    authorization: Option<Secret>,
     agent: ureq::Agent,
 }
 
@@ -36,6 +37,11 @@ impl Client {
         pair.extend_from_slice(password.reveal());
         let pair = Secret::new(pair);
         let authorization = Secret::new(format!("Basic {}", STANDARD.encode(pair.reveal())).into_bytes());
+        Ok(Self { authorization: Some(authorization), ..Self::anonymous(base) })
+    }
+
+    /// A client for what needs no login.
+    pub(super) fn anonymous(base: &str) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
@@ -43,18 +49,24 @@ impl Client {
             .timeout_global(Some(TIMEOUT))
             .build()
             .into();
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), authorization, agent })
+        Self { base: base.trim_end_matches('/').to_owned(), authorization: None, agent }
     }
 
     /// The answer to a GET.
     pub(super) fn get(&self, path: &str) -> Result<Value, Failure> {
-        let request = self.agent.get(format!("{}{path}", self.base)).header("authorization", self.authorization.reveal());
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization.reveal());
+        }
         self.answer(request.call())
     }
 
     /// The answer to a POST.
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let request = self.agent.post(format!("{}{path}", self.base)).header("authorization", self.authorization.reveal());
+        let mut request = self.agent.post(format!("{}{path}", self.base));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization.reveal());
+        }
         self.answer(request.send_json(body))
     }
 

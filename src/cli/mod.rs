@@ -11,6 +11,7 @@ mod explain;
 mod holds;
 mod policy;
 mod serve;
+mod status;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   pgveil check --config pgveil.toml
   pgveil serve --config pgveil.toml
+  pgveil status --config pgveil.toml
   pgveil explain --config pgveil.toml --group agents 'select ssn from clinical.patients'
   pgveil policy test policies/hipaa-safe-harbor
   pgveil discover --config pgveil.toml --database clinic > proposal.toml
@@ -69,6 +71,8 @@ admin API cannot be had.";
 enum Command {
     /// Run the proxy
     Serve(serve::Arguments),
+    /// Tell how a running proxy is: sessions, holds, log, configuration
+    Status(status::Arguments),
     /// Check the configuration and its policies, naming every fault
     Check(check::Arguments),
     /// Show what becomes of a statement, without running it: facts, lineage, masks, decision
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> ExitCode {
     match command {
         Command::Serve(arguments) => serve::run(&arguments).into(),
+        Command::Status(arguments) => status::run(&arguments).into(),
         Command::Check(arguments) => check::run(&arguments).into(),
         Command::Explain(arguments) => explain::run(&arguments).into(),
         Command::Policy(arguments) => policy::run(&arguments).into(),

@@ -12,6 +12,8 @@ fn commands_read_as_documented() {
     for line in [
         "pgveil check --config pgveil.toml",
         "pgveil credential new mcp-agent --group agents --group x --ttl 24h",
+        "pgveil serve --config pgveil.toml --logs json --level debug",
+        "pgveil status --config pgveil.toml --json",
         "pgveil holds --as alice",
         "pgveil holds list --as alice --json",
         "pgveil holds show h-7k2m9q --as alice",

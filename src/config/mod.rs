@@ -1,6 +1,7 @@
 //! The configuration file: as typed it is a tree with places; checked, with every file it names read, it is a `Config`.
 
 mod file;
+mod limits;
 mod listen;
 mod read;
 mod verifier;
@@ -21,6 +22,8 @@ use crate::secret::Secret;
 pub const ADMIN_ADDRESS: &str = "127.0.0.1:6480";
 /// Where clients are served if nothing is said.
 pub const LISTEN_ADDRESS: &str = "127.0.0.1:6432";
+/// How long what runs may take to finish at the end, if nothing is said, in milliseconds.
+pub const DRAIN_MS: u64 = 30_000;
 
 /// A checked configuration: what it names has been read.
 #[derive(Debug, Clone)]
@@ -35,6 +38,8 @@ pub struct Config {
     pub admin: SocketAddr,
     /// Where evidence is kept.
     pub store: Store,
+    /// How the log on standard error is written.
+    pub logs: Logs,
     /// Bounds.
     pub limits: Limits,
     /// What clients are told of masks.
@@ -56,6 +61,41 @@ pub struct Listen {
     pub tls: Option<Tls>,
     /// True if plaintext may be served on any address.
     pub allow_plaintext: bool,
+    /// How long what runs may take to finish when the process is told to end, in milliseconds.
+    pub drain_ms: u64,
+}
+
+/// How the log on standard error is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Logs {
+    /// Its form.
+    pub format: LogFormat,
+    /// How much of it.
+    pub level: LogLevel,
+}
+
+/// The form of the log on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One line of text for each event.
+    #[default]
+    Plain,
+    /// One JSON object for each event.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogLevel {
+    /// What cannot go on.
+    Error,
+    /// What somebody should see to.
+    Warn,
+    /// Sessions, refused logins, reloads.
+    #[default]
+    Info,
+    /// Connections that never became a session.
+    Debug,
 }
 
 /// Certificate and key of the listener; they have been found to fit each other.
@@ -100,8 +140,22 @@ pub enum Durability {
 pub struct Limits {
     /// Most sessions at a time.
     pub sessions_max: usize,
+    /// Most of them of one identity.
+    pub sessions_identity_max: usize,
+    /// Most connections that are in their login.
+    pub logins_max: usize,
     /// How long a login may take, in milliseconds.
     pub login_ms: u64,
+    /// Most failed logins from one source within a minute; further ones are refused unseen.
+    pub failed_logins_source_max: u32,
+    /// Most of them that give one identity.
+    pub failed_logins_identity_max: u32,
+    /// Longest message of a client that is read, its statements and their parameters; longer ones are refused, or passed on unread.
+    pub statement_bytes_max: usize,
+    /// Most bytes that a client may send ahead while its statement is held; more are not read.
+    pub ahead_bytes_max: usize,
+    /// Most bytes that may wait in all sessions together.
+    pub queue_bytes_max: usize,
     /// Most statements that may wait for a person at a time.
     pub holds_max: usize,
     /// Most of them of one identity.
@@ -110,7 +164,19 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { sessions_max: 1000, login_ms: 15_000, holds_max: 1000, holds_identity_max: 10 }
+        Self {
+            sessions_max: 1000,
+            sessions_identity_max: 500,
+            logins_max: 512,
+            login_ms: 15_000,
+            failed_logins_source_max: 60,
+            failed_logins_identity_max: 10,
+            statement_bytes_max: 64 << 20,
+            ahead_bytes_max: 1 << 20,
+            queue_bytes_max: 1 << 30,
+            holds_max: 1000,
+            holds_identity_max: 10,
+        }
     }
 }
 

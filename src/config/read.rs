@@ -10,8 +10,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::de::DeValue;
 
 use super::{
-    ADMIN_ADDRESS, Config, Credential, Database, Durability, LISTEN_ADDRESS, Limits, Listen, ListenAddress, Masking, Store, Tls,
-    file, listen, verifier,
+    ADMIN_ADDRESS, Config, Credential, DRAIN_MS, Database, Durability, LISTEN_ADDRESS, Listen, ListenAddress, LogFormat,
+    LogLevel, Logs, Masking, Store, Tls, file, limits, listen, verifier,
 };
 use crate::backend::Upstream;
 use crate::policy::{Document, Fields, FileFault, Policy, Value, clip};
@@ -23,6 +23,9 @@ const DATABASES_MAX: usize = 1000;
 const CREDENTIALS_MAX: usize = 10_000;
 /// Longest name of a database or identity, in bytes: PostgreSQL's own limit.
 const NAME_BYTES_MAX: usize = 63;
+
+/// Longest time that an end in order may be given, in milliseconds.
+const DRAIN_MS_MAX: u64 = 24 * 3_600_000;
 
 /// How an environment variable is looked up.
 pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
@@ -57,11 +60,12 @@ struct Reader<'e> {
 
 impl Reader<'_> {
     fn config(&mut self, root: &Fields<'_, '_>, path: &Path, text: &str) -> Option<Config> {
-        root.only(&["listen", "admin", "store", "limits", "masking", "database", "credential"]);
+        root.only(&["listen", "admin", "store", "log", "limits", "masking", "database", "credential"]);
         let listen = self.listen(root);
         let admin = admin(root);
         let store = self.store(root);
-        let limits = limits(root);
+        let logs = logs(root);
+        let limits = limits::read(root);
         let masking = masking(root);
         let databases = self.databases(root);
         let credentials = self.credentials(root);
@@ -71,6 +75,7 @@ impl Reader<'_> {
             listen: listen?,
             admin: admin?,
             store: store?,
+            logs: logs?,
             limits: limits?,
             masking: masking?,
             databases: databases?,
@@ -86,17 +91,21 @@ impl Reader<'_> {
     fn listen(&mut self, root: &Fields<'_, '_>) -> Option<Listen> {
         let Some(value) = root.value("listen") else {
             let addresses = vec![ListenAddress::Tcp(LISTEN_ADDRESS.parse().ok()?)];
-            return Some(Listen { addresses, tls: None, allow_plaintext: false });
+            return Some(Listen { addresses, tls: None, allow_plaintext: false, drain_ms: DRAIN_MS });
         };
         let fields = value.fields("`[listen]`")?;
-        fields.only(&["address", "tls", "allow_plaintext"]);
+        fields.only(&["address", "tls", "allow_plaintext", "drain"]);
         let addresses = listen::addresses(&fields);
         let allow_plaintext = fields.value("allow_plaintext").is_some_and(|value| value.boolean().unwrap_or(false));
         let tls = match fields.value("tls") {
             Some(value) => Some(self.tls(&value.fields("`tls`")?)?),
             None => None,
         };
-        let addresses = addresses?;
+        let drain_ms = match fields.value("drain") {
+            Some(value) => value.duration_ms(0, DRAIN_MS_MAX),
+            None => Some(DRAIN_MS),
+        };
+        let (addresses, drain_ms) = (addresses?, drain_ms?);
         for address in addresses.iter().filter(|address| tls.is_none() && !address.is_local()) {
             if !allow_plaintext {
                 fields.fault(format!(
@@ -107,7 +116,7 @@ impl Reader<'_> {
             self.warnings
                 .push(format!("clients on {address} may connect without TLS: passwords and data can be read on the way"));
         }
-        Some(Listen { addresses, tls, allow_plaintext })
+        Some(Listen { addresses, tls, allow_plaintext, drain_ms })
     }
 
     fn tls(&mut self, fields: &Fields<'_, '_>) -> Option<Tls> {
@@ -317,24 +326,22 @@ fn masking(root: &Fields<'_, '_>) -> Option<Masking> {
     Some(Masking { notices })
 }
 
-fn limits(root: &Fields<'_, '_>) -> Option<Limits> {
-    let standard = Limits::default();
-    let Some(value) = root.value("limits") else { return Some(standard) };
-    let fields = value.fields("`[limits]`")?;
-    fields.only(&["sessions_max", "login_ms", "holds_max", "holds_identity_max"]);
-    let count = |key, max, otherwise: usize| match fields.value(key) {
-        Some(value) => value.integer(1, max).and_then(|number| usize::try_from(number).ok()),
-        None => Some(otherwise),
+fn logs(root: &Fields<'_, '_>) -> Option<Logs> {
+    let Some(value) = root.value("log") else { return Some(Logs::default()) };
+    let fields = value.fields("`[log]`")?;
+    fields.only(&["format", "level"]);
+    let format = match fields.value("format") {
+        Some(value) => choice(&value, &[("plain", LogFormat::Plain), ("json", LogFormat::Json)]),
+        None => Some(LogFormat::default()),
     };
-    let sessions_max = count("sessions_max", 100_000, standard.sessions_max);
-    let holds_max = count("holds_max", 100_000, standard.holds_max);
-    let holds_identity_max = count("holds_identity_max", 100_000, standard.holds_identity_max);
-    let login_ms = match fields.value("login_ms") {
-        Some(value) => value.integer(100, 600_000),
-        None => Some(standard.login_ms),
+    let level = match fields.value("level") {
+        Some(value) => {
+            let (error, warn) = (("error", LogLevel::Error), ("warn", LogLevel::Warn));
+            choice(&value, &[error, warn, ("info", LogLevel::Info), ("debug", LogLevel::Debug)])
+        }
+        None => Some(LogLevel::default()),
     };
-    let (sessions_max, login_ms) = (sessions_max?, login_ms?);
-    Some(Limits { sessions_max, login_ms, holds_max: holds_max?, holds_identity_max: holds_identity_max? })
+    Some(Logs { format: format?, level: level? })
 }
 
 fn address(fields: &Fields<'_, '_>, otherwise: &str) -> Option<SocketAddr> {

@@ -1,3 +1,5 @@
+mod any;
+
 use std::path::Path;
 
 use super::*;
@@ -47,7 +49,45 @@ fn a_small_file_is_enough() {
     assert_eq!(config.store.key_file, folder.path().join("master.key"));
     assert!(config.store.record && config.store.durability == Durability::Process);
     assert_eq!(config.limits, Limits::default());
+    assert_eq!((config.logs, config.listen.drain_ms), (Logs::default(), DRAIN_MS));
     assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn limits_and_logs_are_read() {
+    let folder = folder();
+    let text = "[listen]\ndrain = \"2m\"\n[log]\nformat = \"json\"\nlevel = \"warn\"\n[limits]\nsessions_identity_max = 1\n\
+        logins_max = 2\nfailed_logins_source_max = 3\nfailed_logins_identity_max = 4\nstatement_bytes_max = 65536\n\
+        ahead_bytes_max = 65537\nqueue_bytes_max = 65538\n";
+    let config = load(folder.path(), &minimal(text)).unwrap();
+    let logs = Logs { format: LogFormat::Json, level: LogLevel::Warn };
+    assert_eq!((config.listen.drain_ms, config.logs), (120_000, logs));
+    let expected = Limits {
+        sessions_identity_max: 1,
+        logins_max: 2,
+        failed_logins_source_max: 3,
+        failed_logins_identity_max: 4,
+        statement_bytes_max: 65_536,
+        ahead_bytes_max: 65_537,
+        queue_bytes_max: 65_538,
+        ..Limits::default()
+    };
+    assert_eq!(config.limits, expected);
+}
+
+#[test]
+fn limits_have_limits() {
+    let folder = folder();
+    let text = "[listen]\ndrain = \"2 minutes\"\n[log]\nformat = \"xml\"\nlevel = \"all\"\n[limits]\nlogins_max = 0\n\
+        statement_bytes_max = 10\nahead_bytes_max = 999999999999\nqueue_bytes_max = -1\nfailed_logins_source_max = \"many\"\n\
+        sessions_identity_max = 1.5\ntyping_max = 1\n";
+    let faults = load(folder.path(), &minimal(text)).unwrap_err();
+    for line in [2, 4, 5, 7, 8, 9, 10, 11, 12, 13] {
+        assert!(faults.iter().any(|fault| fault.starts_with(&format!("pgveil.toml:{line}:"))), "{line} not in {faults:#?}");
+    }
+    assert_eq!(faults.len(), 10, "{faults:#?}");
+    let small = load(folder.path(), &minimal("[limits]\nqueue_bytes_max = 65536\n")).unwrap_err();
+    assert!(small[0].contains("`queue_bytes_max` is less than `statement_bytes_max`"), "{small:?}");
 }
 
 #[test]

@@ -52,6 +52,15 @@ impl Session {
     }
 }
 
+/// Counts the failures of whoever tries to log in.
+pub trait Guard: Sync {
+    /// True if there have been so many that no proof is looked at.
+    fn is_barred(&self) -> bool;
+
+    /// A proof was wrong. Told before the client hears of it.
+    fn failed(&self);
+}
+
 /// A login that failed. The client has heard of it, and the connection is closed.
 #[derive(Debug, thiserror::Error)]
 #[error("login refused: {why}")]
@@ -69,6 +78,7 @@ pub struct LoginRefused {
 pub async fn login(
     handshake: Handshake,
     roster: &Roster,
+    guard: &impl Guard,
     now: Timestamp,
     dice: [u8; NONCE_BYTES],
 ) -> Result<Session, LoginRefused> {
@@ -76,8 +86,9 @@ pub async fn login(
     let user = startup.parameter("user").cloned().unwrap_or_default();
     let exchange = async {
         admissible(&startup, &channel, plaintext)?;
+        unbarred(guard)?;
         let mut wire = Exchange::new(&mut stream, buffer);
-        let credential = prove(&mut wire, &user, roster, dice, &channel).await?;
+        let credential = prove(&mut wire, &user, (roster, guard), dice, &channel).await?;
         credential.check(now)?;
         Ok((credential, wire.leftover()))
     };
@@ -116,7 +127,7 @@ fn is_false(value: &[u8]) -> bool {
 async fn prove(
     wire: &mut Exchange<'_>,
     user: &Bytes,
-    roster: &Roster,
+    (roster, guard): (&Roster, &impl Guard),
     dice: [u8; NONCE_BYTES],
     channel: &Channel,
 ) -> Result<Arc<Credential>, Refusal> {
@@ -137,6 +148,8 @@ async fn prove(
         ExpectProof::begin(mechanism, &client_first, roster.verifier(user), dice, channel).map_err(Refusal::Scram)?;
     wire.say(&authentication(SASL_CONTINUE, server_first.as_bytes())).await?;
     let client_final = wire.hear().await?.body_bytes();
+    // Others may have failed since this one began.
+    unbarred(guard)?;
     let proved = exchange.finish(&client_final);
     let credential = roster.find(user);
     match (proved, credential) {
@@ -144,10 +157,16 @@ async fn prove(
             wire.say(&authentication(SASL_FINAL, server_final.as_bytes())).await?;
             Ok(Arc::clone(credential))
         }
-        (Err(ScramFault::Proof), Some(_)) => Err(Refusal::Denied(Denied::WrongPassword)),
-        (Err(ScramFault::Proof) | Ok(_), None) => Err(Refusal::Denied(Denied::Unknown)),
+        (Err(ScramFault::Proof) | Ok(_), found) => {
+            guard.failed();
+            Err(Refusal::Denied(if found.is_some() { Denied::WrongPassword } else { Denied::Unknown }))
+        }
         (Err(fault), _) => Err(Refusal::Scram(fault)),
     }
+}
+
+fn unbarred(guard: &impl Guard) -> Result<(), Refusal> {
+    if guard.is_barred() { Err(Refusal::Throttled) } else { Ok(()) }
 }
 
 /// The messages of a login, one at a time.

@@ -7,6 +7,7 @@
 mod accept;
 mod login;
 mod refusal;
+mod source;
 mod stream;
 mod tls;
 
@@ -14,7 +15,8 @@ mod tls;
 mod tests;
 
 pub use accept::{Acceptor, Handshake, Opening, Request, accept};
-pub use login::{LoginRefused, Session, login};
+pub use login::{Guard, LoginRefused, Session, login};
 pub use refusal::{Refusal, fatal};
+pub use source::Source;
 pub use stream::Stream;
 pub use tls::{ServerTls, TlsFault};

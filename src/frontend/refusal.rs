@@ -64,6 +64,9 @@ pub enum Refusal {
     /// The SCRAM exchange failed for another reason than a wrong password.
     #[error(transparent)]
     Scram(ScramFault),
+    /// There have been too many failed logins: this one is not looked at.
+    #[error("too many failed logins")]
+    Throttled,
     /// The identity is not let in.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -83,6 +86,7 @@ impl Refusal {
             Self::Replication => "replication",
             Self::Plaintext => "plaintext",
             Self::Mechanism | Self::Scram(_) => "scram",
+            Self::Throttled => "throttled",
             Self::Denied(denied) => denied.category(),
         }
     }
@@ -102,6 +106,7 @@ impl Refusal {
             Self::Plaintext => ("28000", "pgveil requires TLS here: connect with sslmode=require or stronger".to_owned()),
             Self::Unexpected(_) | Self::Mechanism => ("08P01", self.to_string()),
             Self::Scram(fault) => (scram_sqlstate(*fault), fault.to_string()),
+            Self::Throttled => ("28000", "too many failed logins: wait a minute, then try again".to_owned()),
             Self::Denied(Denied::Unknown | Denied::WrongPassword) => return Some(password_failed(user)),
             Self::Denied(Denied::Expired { expired }) => (
                 "28P01",

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+use super::Source;
+
 /// After this long without a word a client is asked whether it is still there.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 /// How often it is asked again.
@@ -44,6 +46,17 @@ impl Stream {
             Self::Unix(unix) => return unix.peer_cred().map(|user| format!("local user {}", user.uid())).unwrap_or_default(),
         };
         address.map(|address| address.to_string()).unwrap_or_default()
+    }
+
+    /// What its failures are counted by.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        let address = match self {
+            Self::Clear(tcp) => tcp.peer_addr(),
+            Self::Tls(tls) => tls.get_ref().0.peer_addr(),
+            Self::Unix(unix) => return unix.peer_cred().map_or(Source::Nowhere, |user| Source::User(user.uid())),
+        };
+        address.map_or(Source::Nowhere, |address| Source::of(address.ip()))
     }
 
     /// Small messages leave at once, and a client that is gone without a word is found out.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,6 +32,7 @@ type Outcome = Result<Result<Session, LoginRefused>, Result<CancelKey, Refusal>>
 struct Stand {
     address: SocketAddr,
     certificate: CertificateDer<'static>,
+    guard: Arc<Strict>,
     served: JoinHandle<Outcome>,
 }
 
@@ -51,6 +53,20 @@ fn certificate() -> (CertificateDer<'static>, ServerTls) {
     (made.cert.der().clone(), tls)
 }
 
+/// Bars after three wrong proofs.
+#[derive(Default)]
+struct Strict(AtomicU32);
+
+impl Guard for Strict {
+    fn is_barred(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= 3
+    }
+
+    fn failed(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves one connection.
 async fn stand(with_tls: bool, change: impl FnOnce(&mut Acceptor)) -> Stand {
     stand_of(0, with_tls, change).await
@@ -63,17 +79,20 @@ async fn stand_of(minor_max: u16, with_tls: bool, change: impl FnOnce(&mut Accep
     change(&mut acceptor);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let guard = Arc::<Strict>::default();
+    let counts = Arc::clone(&guard);
     let served = tokio::spawn(async move {
         let (tcp, _) = listener.accept().await.unwrap();
         match accept(Stream::Clear(tcp), &acceptor).await.map_err(Err)? {
             Opening::Cancel { key, .. } => Err(Ok(key)),
             Opening::Session(request) => {
                 let handshake = request.agree(minor_max).await.map_err(Err)?;
-                Ok(login(handshake, &roster(), "2026-06-01T00:00:00Z".parse::<Timestamp>().unwrap(), DICE).await)
+                let now = "2026-06-01T00:00:00Z".parse::<Timestamp>().unwrap();
+                Ok(login(handshake, &roster(), &*counts, now, DICE).await)
             }
         }
     });
-    Stand { address, certificate, served }
+    Stand { address, certificate, guard, served }
 }
 
 impl Stand {
@@ -224,6 +243,41 @@ async fn wrong_unknown_and_expired_are_told_apart_in_the_log_only() {
         let (sqlstate, said) = last_error(&mut tcp).await;
         assert_eq!(sqlstate, "28P01");
         assert_eq!(said.contains("expired at 2026-01-01T00:00:00Z"), secret == "right", "{said}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_proofs_are_counted_and_none_is_looked_at_past_the_bound() {
+    for (user, secret, counted) in [("agent", "wrong", 1), ("nobody", "wrong", 1), ("agent", "right", 0), ("late", "right", 0)] {
+        let stand = stand(false, |_| {}).await;
+        let mut tcp = stand.dial().await;
+        tcp.write_all(&startup(user)).await.unwrap();
+        offered(&mut tcp).await;
+        prove(&mut tcp, "SCRAM-SHA-256", ChannelBinding::unsupported(), secret).await;
+        if secret == "wrong" {
+            last_error(&mut tcp).await;
+        }
+        assert_eq!(stand.guard.0.load(Ordering::Relaxed), counted, "{user} {secret}");
+    }
+    let barred = ("28000".to_owned(), "too many failed logins: wait a minute, then try again".to_owned());
+    for failed_amid in [false, true] {
+        let stand = stand(false, |_| {}).await;
+        let mut tcp = stand.dial().await;
+        if !failed_amid {
+            stand.guard.0.store(3, Ordering::Relaxed);
+        }
+        tcp.write_all(&startup("agent")).await.unwrap();
+        if failed_amid {
+            offered(&mut tcp).await;
+            let mut client = ScramSha256::new(b"right", ChannelBinding::unsupported());
+            tcp.write_all(&sasl_initial_response("SCRAM-SHA-256", client.message())).await.unwrap();
+            let AuthenticationRequest::SaslContinue(first) = request(&mut tcp).await else { panic!("no continue") };
+            client.update(&first).unwrap();
+            stand.guard.0.store(3, Ordering::Relaxed);
+            tcp.write_all(&password(client.message())).await.unwrap();
+        }
+        assert_eq!(last_error(&mut tcp).await, barred);
+        assert!(matches!(stand.refusal().await, Refusal::Throttled));
     }
 }
 

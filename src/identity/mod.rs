@@ -6,6 +6,7 @@
 mod end_point;
 mod roster;
 mod scram;
+mod throttle;
 mod verifier;
 
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod tests;
 pub use end_point::end_point;
 pub use roster::{Credential, Denied, Roster, RosterFault};
 pub use scram::{Channel, ExpectProof, Mechanism, NONCE_BYTES, ScramFault};
+pub use throttle::{FAILURES_WITHIN_MS, Throttle};
 pub use verifier::{SALT_BYTES, Verifier, VerifierFault};
 
 /// Fewest iterations of a verifier (RFC 7677 section 4).

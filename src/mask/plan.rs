@@ -128,6 +128,12 @@ impl RowPlan {
         self.steps.is_empty()
     }
 
+    /// How many columns are masked.
+    #[must_use]
+    pub fn masked(&self) -> usize {
+        self.steps.len()
+    }
+
     /// True if it shows something of columns for which the server names no origin.
     #[must_use]
     pub fn leans_on_text(&self) -> bool {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::task::{Context, Poll};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
@@ -18,13 +19,13 @@ const BACKLOG: i32 = 1024;
 const SOCKET_MODE: u32 = 0o777;
 
 /// One place that clients come in by.
-pub(super) enum Door {
+enum Door {
     Tcp(TcpListener),
     Unix { listener: UnixListener, _file: SocketFile },
 }
 
 /// Takes its file away at the end.
-pub(super) struct SocketFile(PathBuf);
+struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
@@ -33,12 +34,6 @@ impl Drop for SocketFile {
 }
 
 impl Door {
-    /// Opens all of them, or none.
-    pub(super) fn all(addresses: &[ListenAddress]) -> Result<Vec<Self>, StartFault> {
-        let open = |address| Self::open(address, addresses).map_err(|fault| StartFault::Bind(format!("{address}"), fault));
-        addresses.iter().map(open).collect()
-    }
-
     fn open(address: &ListenAddress, all: &[ListenAddress]) -> io::Result<Self> {
         match address {
             ListenAddress::Tcp(address) => tcp(*address, all).map(Self::Tcp),
@@ -46,12 +41,37 @@ impl Door {
         }
     }
 
-    /// The next client. Cancel safe.
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Stream>> {
         match self {
-            Self::Tcp(listener) => listener.accept().await.map(|(tcp, _)| Stream::Clear(tcp)),
-            Self::Unix { listener, .. } => listener.accept().await.map(|(unix, _)| Stream::Unix(unix)),
+            Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(tcp, _)| Stream::Clear(tcp)),
+            Self::Unix { listener, .. } => listener.poll_accept(cx).map_ok(|(unix, _)| Stream::Unix(unix)),
         }
+    }
+}
+
+/// All places that clients come in by.
+pub(super) struct Doors {
+    doors: Vec<Door>,
+    /// How many have come: nobody who knocks elsewhere waits for a busy door.
+    came: usize,
+}
+
+impl Doors {
+    /// Opens all of them, or none.
+    pub(super) fn open(addresses: &[ListenAddress]) -> Result<Self, StartFault> {
+        let open = |address| Door::open(address, addresses).map_err(|fault| StartFault::Bind(format!("{address}"), fault));
+        Ok(Self { doors: addresses.iter().map(open).collect::<Result<_, _>>()?, came: 0 })
+    }
+
+    /// The next client. Cancel safe.
+    pub(super) async fn accept(&mut self) -> io::Result<Stream> {
+        self.came = self.came.wrapping_add(1);
+        let (later, first) = self.doors.split_at(self.came % self.doors.len().max(1));
+        std::future::poll_fn(|cx| {
+            let mut accepted = first.iter().chain(later).map(|door| door.poll_accept(cx));
+            accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        })
+        .await
     }
 }
 

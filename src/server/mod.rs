@@ -1,47 +1,55 @@
-//! The process: opens the store, binds the ports, lets clients in, ends in order.
+//! The process: opens the store, binds the ports, lets clients in, reads its configuration again, ends in order.
 
 mod door;
 mod fault;
 mod grounds;
 mod listen;
+mod notify;
+mod reload;
+mod seats;
+mod signals;
 mod workers;
 
 pub use fault::StartFault;
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::admin::{self, Admin};
-use crate::approval::{Bounds, Desk, Person};
+use crate::admin::{self, Admin, Outlook};
+use crate::approval::{self, Desk, Person};
 use crate::config::{self, Config};
 use crate::frontend::{Acceptor, ServerTls};
 use crate::identity::{Credential, Roster, Verifier};
-use crate::ledger::Event;
+use crate::ledger::{Answer, Event};
 use crate::mask::PseudonymKey;
 use crate::secret::Secret;
-use crate::session::{Cancels, House, Minutes, Tidings, now_us};
+use crate::session::{Bounds, Cancels, House, Minutes, Queued, Stage, Tidings, now_us};
 use crate::store::{self, Log};
-use door::Door;
-use grounds::Grounds;
-use listen::Listening;
+use crate::tally::Tally;
+use door::Doors;
+use grounds::{Entries, Grounds};
+use listen::{Listening, Rules};
+use reload::Reload;
+use signals::{Asked, Signals};
 use workers::Workers;
 
 /// Threads for all that is no session.
 const OTHER_THREADS: usize = 2;
-/// How long open sessions may take to end when the process does.
-const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long sessions that are broken off may take to say so, and the admin API to answer what it was asked.
+const END_MAX: Duration = Duration::from_secs(5);
 /// How often the log makes a checkpoint when it is busy.
 const CHECKPOINT_EVERY_MS: u64 = 2_000;
 
-/// Runs the proxy until it is told to end (SIGTERM, SIGINT).
+/// Runs the proxy until it is told to end (SIGTERM, SIGINT). SIGHUP makes it read its configuration
+/// again.
 ///
 /// # Errors
 /// Whatever keeps it from starting; each names the fault, its place and the way out.
-pub fn run(config: &Config) -> Result<(), StartFault> {
+pub fn run(config: Config) -> Result<(), StartFault> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(OTHER_THREADS)
         .enable_all()
@@ -50,10 +58,45 @@ pub fn run(config: &Config) -> Result<(), StartFault> {
     runtime.block_on(serve(config))
 }
 
-async fn serve(config: &Config) -> Result<(), StartFault> {
-    let acceptor = acceptor(config)?;
-    let doors = Door::all(&config.listen.addresses)?;
+async fn serve(config: Config) -> Result<(), StartFault> {
+    let mut signals = Signals::new()?;
+    let (rules, entries) = (rules(&config)?, Entries::new(&config)?);
+    let doors = Doors::open(&config.listen.addresses)?;
     let admin = bind(config.admin).await?;
+    let log = open(&config)?;
+    let tally = Arc::<Tally>::default();
+    let house = Arc::new(house(&config, log, &tally)?);
+    let grounds = Grounds::new(entries, PseudonymKey::new(house.log.derive("pseudonym").reveal()), Arc::clone(&tally));
+    house.log.record(Event::ConfigurationLoaded(loaded(&config)), now_us()).await.map_err(StartFault::Log)?;
+
+    let (stage, staged) = watch::channel(Stage::Serving(0));
+    let in_force = reload::in_force(&config);
+    let outlook = Outlook::new(Arc::clone(&tally), Arc::clone(&house), staged.clone(), config.store.path.clone(), in_force);
+    let people = Admin::new(house.desk.clone(), Arc::new(authenticator(Arc::clone(&house))));
+    let mut until = staged.clone();
+    let api = tokio::spawn(admin::serve(admin, admin::router(people).merge(outlook.clone().router()), async move {
+        let _ = until.wait_for(|stage| *stage == Stage::Ending).await;
+    }));
+    let workers = Workers::start().map_err(StartFault::Runtime)?;
+    let listening = Listening::new(workers, rules, grounds, Arc::clone(&house), Arc::clone(&tally), staged);
+    let accepting = tokio::spawn(listening.clone().accept(doors));
+    let watchdog = tokio::spawn({
+        let house = Arc::clone(&house);
+        async move { notify::watchdog(&house).await }
+    });
+    say_ready(&config);
+    let mut reload = Reload::new(config, listening.clone(), Arc::clone(&house), tally, outlook, stage);
+    while signals.next().await == Asked::Reload {
+        reload.again().await;
+    }
+    reload.drain(&mut signals).await;
+    accepting.abort();
+    let _ = tokio::time::timeout(END_MAX, api).await;
+    watchdog.abort();
+    house.log.close().map_err(StartFault::Log)
+}
+
+fn open(config: &Config) -> Result<Log, StartFault> {
     let settings = settings(config);
     let log = Log::open(&settings, now_us()).map_err(StartFault::Store)?;
     if log.keys_made() {
@@ -62,35 +105,33 @@ async fn serve(config: &Config) -> Result<(), StartFault> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let roster = Arc::new(roster(config, log.derive("verifiers of identities that do not exist"))?);
-    let grounds = Grounds::new(config, PseudonymKey::new(log.derive("pseudonym").reveal()))?;
-    log.record(Event::ConfigurationLoaded(loaded(config)), now_us()).await.map_err(StartFault::Log)?;
+    Ok(log)
+}
 
+fn house(config: &Config, log: Log, tally: &Arc<Tally>) -> Result<House, StartFault> {
+    let roster = Arc::new(roster(config, &log)?);
     let minutes = Minutes::default();
-    let desk = desk(config, minutes.clone());
-    let (replies, notices) = (config.store.record, config.masking.notices);
-    let (cancels, tidings) = (Cancels::default(), Tidings::default());
-    let house = Arc::new(House { log, desk: desk.clone(), minutes, cancels, tidings, replies, notices });
-    let (end, ending) = watch::channel(false);
-    let people = Admin::new(desk.clone(), Arc::new(authenticator(Arc::clone(&roster))));
-    let mut until = ending.clone();
-    let api = tokio::spawn(admin::serve(admin, people, async move {
-        let _ = until.wait_for(|ending| *ending).await;
-    }));
-    let workers = Workers::start().map_err(StartFault::Runtime)?;
-    let listening = Listening::new(workers, acceptor, roster, grounds, Arc::clone(&house), config.limits.sessions_max, ending);
-    say_ready(config);
-    let sessions = listening.clone();
-    tokio::select! {
-        () = sessions.accept_all(doors) => {}
-        () = told_to_end() => {}
-    }
-    tracing::info!("ending");
-    desk.close();
-    end.send_replace(true);
-    listening.drained(DRAIN_MAX).await;
-    let _ = tokio::time::timeout(DRAIN_MAX, api).await;
-    house.log.close().map_err(StartFault::Log)
+    Ok(House {
+        desk: desk(config, minutes.clone(), Arc::clone(tally)),
+        minutes,
+        log,
+        cancels: Cancels::default(),
+        tidings: Tidings::default(),
+        replies: config.store.record,
+        notices: config.masking.notices,
+        roster: RwLock::new(roster),
+        bounds: RwLock::new(bounds(config)),
+        queued: Queued::default(),
+    })
+}
+
+fn bounds(config: &Config) -> Bounds {
+    let config::Limits { statement_bytes_max, ahead_bytes_max, queue_bytes_max, .. } = config.limits;
+    Bounds { statement_bytes_max, ahead_bytes_max, queue_bytes_max }
+}
+
+fn rules(config: &Config) -> Result<Rules, StartFault> {
+    Ok(Rules { acceptor: acceptor(config)?, limits: config.limits })
 }
 
 /// The one line that says that clients may come.
@@ -99,21 +140,11 @@ fn say_ready(config: &Config) {
     let clients: Vec<String> = config.listen.addresses.iter().map(ToString::to_string).collect();
     let _ = writeln!(out, "ready: clients on {}, admin on {}", clients.join(" "), config.admin);
     let _ = out.flush();
+    notify::ready();
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<TcpListener, StartFault> {
     TcpListener::bind(address).await.map_err(|fault| StartFault::Bind(address.to_string(), fault))
-}
-
-async fn told_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
 }
 
 /// The store's settings, as a configuration has them.
@@ -143,7 +174,8 @@ fn acceptor(config: &Config) -> Result<Acceptor, StartFault> {
     })
 }
 
-fn roster(config: &Config, mock: Secret) -> Result<Roster, StartFault> {
+fn roster(config: &Config, log: &Log) -> Result<Roster, StartFault> {
+    let mock = log.derive("verifiers of identities that do not exist");
     let credential = |written: &config::Credential| {
         let verifier: Verifier = written.verifier.parse().map_err(|fault| StartFault::Verifier(written.name.clone(), fault))?;
         Ok(Credential { name: written.name.clone(), groups: written.groups.clone(), verifier, expires: written.expires })
@@ -152,14 +184,32 @@ fn roster(config: &Config, mock: Secret) -> Result<Roster, StartFault> {
     Roster::new(credentials, mock).map_err(StartFault::Roster)
 }
 
-fn desk(config: &Config, minutes: Minutes) -> Desk {
-    let bounds = Bounds { holds_max: config.limits.holds_max, holds_identity_max: config.limits.holds_identity_max };
-    Desk::new(bounds, Arc::new(move |session, event| minutes.keep(session, event)))
+fn desk(config: &Config, minutes: Minutes, tally: Arc<Tally>) -> Desk {
+    let (holds_max, holds_identity_max) = (config.limits.holds_max, config.limits.holds_identity_max);
+    let record = move |session, event: Event| {
+        match &event {
+            Event::HoldOpened(_) => tally.holds_opened.add(1),
+            Event::HoldAnswered(answered) => tally.holds_answered.add(word(answered.answer)),
+            _ => {}
+        }
+        minutes.keep(session, event);
+    };
+    Desk::new(approval::Bounds { holds_max, holds_identity_max }, Arc::new(record))
 }
 
-fn authenticator(roster: Arc<Roster>) -> impl Fn(&str, &Secret) -> Option<Person> {
+fn word(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Approved => "approved",
+        Answer::Denied => "denied",
+        Answer::TimedOut => "timed-out",
+        Answer::Withdrawn => "withdrawn",
+    }
+}
+
+/// Checks names and passwords as logins do, for people who come by HTTP.
+fn authenticator(house: Arc<House>) -> impl Fn(&str, &Secret) -> Option<Person> {
     move |name, password| {
-        let credential = roster.admit(name.as_bytes(), password.reveal(), jiff::Timestamp::now()).ok()?;
+        let credential = house.roster().admit(name.as_bytes(), password.reveal(), jiff::Timestamp::now()).ok()?;
         Some(Person { name: credential.name.clone(), groups: credential.groups.clone() })
     }
 }

@@ -22,7 +22,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let question = question(&verdict, bind);
         let beyond = self.ground.asked(&self.identity, &decision.questions, &question);
         let Some(column) = beyond.first() else { return verdict };
-        let decision = strict(decision, &self.ground.policy.budget().beyond, column);
+        let decision = strict(decision, &verdict.sight.charter.policy.budget().beyond, column);
         Arc::new(verdict.under(decision))
     }
 

@@ -21,6 +21,8 @@ use crate::wire::{self, ColumnField, Format, Frame, Malformed, Part, RowDescript
 #[derive(Debug, Default)]
 pub(super) struct Copying {
     stream: Option<CopyStream>,
+    /// How many of its columns are masked.
+    masked: usize,
     /// The exchange, and how many COPY TO STDOUT have begun in it.
     begun: (u64, usize),
 }
@@ -60,10 +62,17 @@ impl Copying {
                 &own
             }
         };
-        let mut stream = CopyStream::new(Arc::new(CopyPlan::new(&plan.rows, format)?));
+        let plan = CopyPlan::new(&plan.rows, format)?;
+        self.masked = plan.masked();
+        let mut stream = CopyStream::new(Arc::new(plan));
         stream.begin(response)?;
         self.stream = Some(stream);
         Ok(())
+    }
+
+    /// How many columns of its rows are masked.
+    fn masked(&self) -> usize {
+        self.stream.as_ref().map_or(0, |_| self.masked)
     }
 
     /// COPY data; none if nothing of it is masked, then it is given back.
@@ -89,6 +98,9 @@ impl Copying {
 impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay<C, S> {
     /// COPY data, masked if it must be; nothing if that cannot be.
     pub(super) fn copied(&mut self, data: Data, exposure: Exposure) -> Masked<Bytes> {
+        if let Data::Run(run) = &data {
+            self.tallied.rows(run.rows(), self.copying.masked());
+        }
         let masked = match self.copying.data(data) {
             Ok(Err(Data::Run(run))) => mask::copy(run, exposure),
             Ok(Err(Data::Part(part))) => mask::copy_part(part, exposure),

@@ -42,6 +42,11 @@ impl Drawer {
         Self { columns, names, due: Mutex::default() }
     }
 
+    /// True if these are the columns that it draws from.
+    pub(super) fn draws_from(&self, columns: &[Vec<String>]) -> bool {
+        self.columns == columns
+    }
+
     /// Draws anew if it is time. Only the first call waits for it, and no longer than a bound.
     pub(super) async fn keep_fresh(&self, route: &Arc<Route>, database: &str) {
         let Some((first, again)) = self.begin() else { return };

@@ -13,6 +13,12 @@ pub(crate) enum Fault {
     Denied(String, String),
     /// Nobody has answered in time.
     Unanswered(String),
+    /// The held statement was approved under a policy that is not in force any more.
+    Superseded(String),
+    /// The identity has no access any more, or another.
+    Revoked,
+    /// Sessions together wait with more bytes than they may.
+    Full,
     /// The held statement was cancelled by the client.
     Cancelled,
     /// The statement must be approved, but cannot be held: why.
@@ -49,7 +55,8 @@ impl Fault {
     /// The SQLSTATE.
     pub(crate) fn state(&self) -> &'static str {
         match self {
-            Self::Blocked(..) | Self::Denied(..) | Self::Unanswered(_) => "42501",
+            Self::Blocked(..) | Self::Denied(..) | Self::Unanswered(_) | Self::Superseded(_) => "42501",
+            Self::Full => "53200",
             Self::Cancelled => "57014",
             Self::NotHeld(_) => "53300",
             Self::Oversize(_) => "54000",
@@ -57,7 +64,7 @@ impl Fault {
             Self::Unreachable(_) => "08001",
             Self::CatalogUnread => "58000",
             Self::ServerGone => "08006",
-            Self::Shutdown => "57P01",
+            Self::Shutdown | Self::Revoked => "57P01",
             Self::Protocol(_) => "08P01",
             Self::Redefined => "0A000",
             Self::NoStatement(_) => "26000",
@@ -75,6 +82,13 @@ impl Fault {
             Self::Denied(hold, reason) if reason.is_empty() => format!("held statement {hold} was denied"),
             Self::Denied(hold, reason) => format!("held statement {hold} was denied: {reason}"),
             Self::Unanswered(hold) => format!("held statement {hold} was not approved in time"),
+            Self::Superseded(hold) => {
+                format!("the policy has changed since {hold} was held: run the statement again")
+            }
+            Self::Revoked => "terminating connection: your access has been withdrawn or has changed; log in again".into(),
+            Self::Full => {
+                "terminating connection: sessions together wait with more bytes than [limits] queue_bytes_max; try again later".into()
+            }
             Self::Cancelled => "canceling statement due to user request".into(),
             Self::NotHeld(why) => format!("statement needs approval, but cannot be held: {why}"),
             Self::Oversize(bytes) => format!("message of {bytes} bytes is too long to be analysed and was refused"),

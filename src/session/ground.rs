@@ -1,7 +1,7 @@
 //! What all sessions on one database stand on: its catalog, its policy, and the rulings already made.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use crate::backend::{self, ConnectError, Querier, QueryError, QueryLimits, Route
 use crate::mask::{Keys, MaskMap, scan};
 use crate::policy::{Policy, Questions, Subject};
 use crate::sql::{self, Catalog, RelationName, Setting};
+use crate::tally::Counts;
 
 /// How long a catalog may go unchecked while statements are ruled upon by it.
 const UNCHECKED_MAX: Duration = Duration::from_millis(250);
@@ -56,11 +57,13 @@ pub enum LookFault {
 pub struct Ground {
     /// The database's name as clients say it.
     pub(super) name: String,
-    /// The way to it.
-    pub(super) route: Arc<Route>,
-    pub(super) policy: Arc<Policy>,
+    /// What it is configured to be. `edition` tells when that has changed.
+    charter: RwLock<Arc<Charter>>,
+    edition: AtomicU64,
+    /// The configuration has it no more.
+    retired: AtomicBool,
+    pub(super) counts: Arc<Counts>,
     keys: Arc<Keys>,
-    drawer: Drawer,
     looker: Mutex<Looker>,
     catalog: RwLock<Arc<Catalog>>,
     version: AtomicU64,
@@ -72,6 +75,16 @@ pub struct Ground {
     views: RwLock<HashMap<Vec<String>, Arc<View>>>,
     questions: std::sync::Mutex<Questions>,
     began: Instant,
+}
+
+/// What the configuration says of a database. A reload may put another one in its place.
+#[derive(Debug)]
+pub(super) struct Charter {
+    edition: u64,
+    /// The way to it.
+    pub(super) route: Arc<Route>,
+    pub(super) policy: Arc<Policy>,
+    drawer: Arc<Drawer>,
 }
 
 /// The connection that looks at the catalog.
@@ -115,7 +128,7 @@ pub(super) struct Sight {
     pub(super) catalog: Arc<Catalog>,
     pub(super) masks: MaskMap,
     phi: MaskMap,
-    policy: Arc<Policy>,
+    pub(super) charter: Arc<Charter>,
     pub(super) keys: Arc<Keys>,
     groups: Vec<String>,
     database: String,
@@ -131,14 +144,16 @@ pub(super) struct View {
 impl Ground {
     /// A database that has not been looked at yet.
     #[must_use]
-    pub fn new(name: String, route: Arc<Route>, policy: Arc<Policy>, keys: Arc<Keys>) -> Self {
+    pub fn new(name: String, route: Arc<Route>, policy: Arc<Policy>, keys: Arc<Keys>, counts: Arc<Counts>) -> Self {
         // Names are those of this database alone.
         let keys = Arc::new(Keys { names: scan::Names::default(), ..Keys::clone(&keys) });
+        let drawer = Arc::new(Drawer::new(policy.names_from(), keys.names.clone()));
         Self {
             name,
-            route,
-            drawer: Drawer::new(policy.names_from(), keys.names.clone()),
-            policy,
+            charter: RwLock::new(Arc::new(Charter { edition: 0, route, policy, drawer })),
+            edition: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+            counts,
             keys,
             looker: Mutex::new(Looker::default()),
             catalog: RwLock::new(Arc::new(Catalog::default())),
@@ -152,10 +167,51 @@ impl Ground {
         }
     }
 
+    /// The database's name as clients say it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn charter(&self) -> Arc<Charter> {
+        Arc::clone(&self.charter.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The way to it.
     #[must_use]
-    pub fn route(&self) -> &Arc<Route> {
-        &self.route
+    pub fn route(&self) -> Arc<Route> {
+        Arc::clone(&self.charter().route)
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.charter().policy)
+    }
+
+    /// From now on statements are decided upon by this policy, and new connections go this way, which must lead to the same database.
+    pub fn adopt(&self, policy: Arc<Policy>, route: Arc<Route>) {
+        let mut charter = self.charter.write().unwrap_or_else(PoisonError::into_inner);
+        let edition = charter.edition + 1;
+        let names_from = policy.names_from();
+        let drawer = if charter.drawer.draws_from(&names_from) {
+            Arc::clone(&charter.drawer)
+        } else {
+            Arc::new(Drawer::new(names_from, self.keys.names.clone()))
+        };
+        *charter = Arc::new(Charter { edition, route, policy, drawer });
+        self.edition.store(edition, Ordering::Release);
+    }
+
+    /// The configuration has this database no more: its sessions are to end.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    /// True if the configuration has this database no more.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
     }
 
     /// Something may have changed the catalog: nothing is ruled upon before it has been looked at again.
@@ -192,7 +248,8 @@ impl Ground {
     pub(super) fn asked<'c>(&self, identity: &str, columns: &'c [String], question: &[u8]) -> Vec<&'c String> {
         let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut questions = self.questions.lock().unwrap_or_else(PoisonError::into_inner);
-        let budget = self.policy.budget();
+        let charter = self.charter();
+        let budget = charter.policy.budget();
         columns.iter().filter(|column| !questions.ask(budget, identity, column, question, now_ms)).collect()
     }
 
@@ -207,9 +264,19 @@ impl Ground {
     /// # Errors
     /// The catalog could not be looked at.
     pub(super) async fn view(&self, groups: &[String], known: Option<&Arc<View>>, anew: bool) -> Result<Arc<View>, LookFault> {
-        if self.policy.needs_catalog() {
+        let edition = self.edition.load(Ordering::Acquire);
+        let known = known.filter(|view| view.sight.charter.edition == edition);
+        let anew_read;
+        let charter = match known {
+            Some(view) => &view.sight.charter,
+            None => {
+                anew_read = self.charter();
+                &anew_read
+            }
+        };
+        if charter.policy.needs_catalog() {
             self.look(if anew { UNCHECKED_ANEW_MAX } else { UNCHECKED_MAX }).await?;
-            self.drawer.keep_fresh(&self.route, &self.name).await;
+            charter.drawer.keep_fresh(&charter.route, &self.name).await;
         }
         let version = self.version.load(Ordering::Acquire);
         if let Some(view) = known
@@ -217,7 +284,7 @@ impl Ground {
         {
             return Ok(Arc::clone(view));
         }
-        Ok(self.shared_view(groups))
+        Ok(self.shared_view(groups, charter))
     }
 
     /// The same as of this very moment: for what another session can redefine in place.
@@ -226,19 +293,21 @@ impl Ground {
         self.view(groups, Some(known), false).await
     }
 
-    fn shared_view(&self, groups: &[String]) -> Arc<View> {
+    fn shared_view(&self, groups: &[String], charter: &Arc<Charter>) -> Arc<View> {
         let catalog = Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner));
         let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(view) = views.get(groups)
             && view.sight.catalog.version == catalog.version
+            && view.sight.charter.edition == charter.edition
         {
             return Arc::clone(view);
         }
+        let policy = &charter.policy;
         let sight = Sight {
-            masks: MaskMap::resolve(&catalog, &self.policy.masks_for(groups), self.policy.known_functions()),
-            phi: MaskMap::resolve(&catalog, &self.policy.phi(), self.policy.known_functions()),
+            masks: MaskMap::resolve(&catalog, &policy.masks_for(groups), policy.known_functions()),
+            phi: MaskMap::resolve(&catalog, &policy.phi(), policy.known_functions()),
             catalog,
-            policy: Arc::clone(&self.policy),
+            charter: Arc::clone(charter),
             keys: Arc::clone(&self.keys),
             groups: groups.to_vec(),
             database: self.name.clone(),
@@ -275,7 +344,7 @@ impl Ground {
     async fn querier(&self) -> Result<Querier, LookFault> {
         let parameters = [(Bytes::from_static(b"client_encoding"), Bytes::from_static(b"UTF8"))];
         let start = Start { version: crate::wire::VERSION_3_0, database: self.name.as_bytes(), parameters: &parameters };
-        Ok(Querier::new(backend::connect(&self.route, &start).await?, LOOK))
+        Ok(Querier::new(backend::connect(&self.route(), &start).await?, LOOK))
     }
 
     async fn look_now(&self, looker: &mut Looker) -> Result<(), LookFault> {
@@ -351,7 +420,7 @@ impl View {
     pub(super) fn decide(&self, text: Bytes, analysis: sql::Analysis, identity: &str) -> Verdict {
         let sight = &self.sight;
         let subject = Subject { identity, groups: &sight.groups, database: &sight.database };
-        let decision = sight.policy.decide(&analysis, &subject, &sight.masks, &sight.phi);
+        let decision = sight.charter.policy.decide(&analysis, &subject, &sight.masks, &sight.phi);
         Verdict::new(text, analysis, decision, Arc::clone(sight))
     }
 }

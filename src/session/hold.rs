@@ -16,6 +16,7 @@ use crate::approval::{HoldRequest, Shown, Verdict, Waiting};
 use crate::backend;
 use crate::mask;
 use crate::policy::HoldTerms;
+use crate::tally::UpstreamFault;
 use crate::wire::{Bind, Format};
 
 /// Longest text and parameter that an approver is shown, in bytes.
@@ -141,6 +142,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 hold.counts.iter().for_each(|count| count.permit());
                 return Ok(());
             }
+            // What was approved is not what would run: another policy would decide upon it.
+            Verdict::Approved { .. } if self.is_superseded(&hold.ruling) => Fault::Superseded(id),
             Verdict::Approved { .. } => {
                 hold.ruling.permit();
                 self.forget_questions(&hold.ruling);
@@ -181,8 +184,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// statement that comes next.
     pub(super) async fn cancel_denied(&self) {
         let Some(key) = &self.upstream_key else { return };
-        if let Err(fault) = Box::pin(backend::cancel(&self.ground.route, key)).await {
-            tracing::warn!(database = %self.ground.name, %fault, "cancel request failed");
+        if let Err(fault) = Box::pin(backend::cancel(&self.ground.route(), key)).await {
+            self.ground.counts.upstream_failed(UpstreamFault::Cancel);
+            tracing::warn!(parent: &self.span, %fault, "cancel request failed");
         }
     }
 
@@ -211,7 +215,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         }
         add(self.ground.name.as_bytes());
         add(self.identity.as_bytes());
-        add(&self.ground.policy.version());
+        add(&ruling.verdict().sight.charter.policy.version());
         let mut out = [0; 32];
         out.copy_from_slice(context.finish().as_ref());
         out

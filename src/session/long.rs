@@ -47,6 +47,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         if !self.look(&asked).await? {
             return Ok(());
         }
+        let runs = matches!(asked, Asked::Query(_));
         let (ruling, number) = match asked {
             Asked::Query(query) => self.unread_text(&query.text, &Bytes::new(), false)?,
             Asked::Parse(parse) => self.unread_text(&parse.text, &parse.name, true)?,
@@ -62,8 +63,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         };
         let verdict = ruling.verdict();
         if verdict.decision.outcome != Outcome::Forward || !verdict.sight.masks.is_empty() {
+            self.tell(verdict, &Outcome::Block);
             self.flow.refuse(fault.error(), number, &mut self.out);
             return Ok(());
+        }
+        if runs {
+            self.tell(verdict, &Outcome::Forward);
         }
         self.passing = Passing { number, passed_bytes: 0 };
         self.record_passed(head.clone(), false)?;

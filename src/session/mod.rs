@@ -12,6 +12,7 @@ mod door;
 mod fault;
 mod ground;
 mod hold;
+mod lag;
 mod long;
 mod meter;
 mod minutes;
@@ -23,6 +24,8 @@ mod recording;
 mod relay;
 mod rule;
 mod ruling;
+mod share;
+mod stage;
 mod tidings;
 
 pub use cancels::Cancels;
@@ -31,21 +34,25 @@ pub use catalog::fetch as fetch_catalog;
 pub use ground::{Ground, LookFault};
 pub use minutes::Minutes;
 pub use recording::now_us;
+pub use share::Queued;
 pub use tidings::Tidings;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
+use tracing::Instrument as _;
 
 use crate::approval::Desk;
 use crate::backend::{self, ConnectError, Connection, Start};
 use crate::frontend;
+use crate::identity::Roster;
 use crate::ledger::{Event, SessionClosed, SessionId, SessionOpened};
 use crate::mask::{self, Exposure};
-use crate::store::{Log, Position};
+use crate::store::{Log, LogFailed, Position};
+use crate::tally::UpstreamFault;
 use crate::wire::{self, CancelKey, Malformed};
 use fault::Fault;
 use recording::Recording;
@@ -72,16 +79,60 @@ pub struct House {
     pub replies: bool,
     /// False: clients are not told which columns could not be traced.
     pub notices: bool,
+    /// Who may log in.
+    pub roster: RwLock<Arc<Roster>>,
+    /// Bounds of each session.
+    pub bounds: RwLock<Bounds>,
+    /// Bytes that wait in sessions.
+    pub queued: Queued,
+}
+
+/// Bounds of one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Longest Query, Parse or Bind that is read; longer ones are refused, or passed on unread.
+    pub statement_bytes_max: usize,
+    /// Most bytes that a client may send ahead while its statement is held.
+    pub ahead_bytes_max: usize,
+    /// Most bytes that may wait in all sessions together.
+    pub queue_bytes_max: usize,
+}
+
+/// Where the process is in its life, as sessions need to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It serves. The number counts the configurations that were loaded.
+    Serving(u64),
+    /// It takes nobody new, and sessions end as soon as nothing is under way in them.
+    Draining,
+    /// Sessions end at once.
+    Ending,
 }
 
 impl House {
+    /// Who may log in.
+    #[must_use]
+    pub fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn bounds(&self) -> Bounds {
+        *self.bounds.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True if this identity may still log in, with the same groups.
+    fn knows(&self, identity: &str, groups: &[String]) -> bool {
+        self.roster().find(identity.as_bytes()).is_some_and(|credential| credential.groups == groups)
+    }
+
     /// Asks the database to cancel what a session is doing there. `done` is dropped when that has had its effect: the client that
     /// asked waits for it, and the session sends nothing new before.
     fn cancel_upstream(&self, ground: &Arc<Ground>, key: Option<CancelKey>, done: (Done, Done)) {
         let Some(key) = key else { return };
         let ground = Arc::clone(ground);
         tokio::spawn(async move {
-            if let Err(fault) = backend::cancel(&ground.route, &key).await {
+            if let Err(fault) = backend::cancel(&ground.route(), &key).await {
+                ground.counts.upstream_failed(UpstreamFault::Cancel);
                 tracing::warn!(database = %ground.name, %fault, "cancel request failed");
             }
             drop(done);
@@ -102,6 +153,10 @@ enum End {
     ServerGone,
     /// The proxy ends.
     Shutdown,
+    /// The identity has no access any more, or another.
+    Revoked,
+    /// Sessions together wait with more bytes than they may.
+    Full,
     /// The log cannot be written.
     LogFailed,
     /// The database sent what cannot be masked.
@@ -118,6 +173,8 @@ impl End {
             Self::ClientGone => "client-gone",
             Self::ServerClosed | Self::ServerGone => "server-gone",
             Self::Shutdown => "shutdown",
+            Self::Revoked => "revoked",
+            Self::Full => "queue-full",
             Self::LogFailed => "log-failed",
             Self::Unmaskable => "unmaskable",
             Self::Protocol(_) => "protocol",
@@ -141,6 +198,8 @@ impl End {
             Self::Terminated | Self::ClientGone | Self::ServerClosed => None,
             Self::ServerGone => Some(Fault::ServerGone),
             Self::Shutdown => Some(Fault::Shutdown),
+            Self::Revoked => Some(Fault::Revoked),
+            Self::Full => Some(Fault::Full),
             Self::LogFailed => Some(Fault::LogFailed),
             Self::Unmaskable => Some(Fault::Unmaskable),
             Self::Protocol(what) => Some(Fault::Protocol(what.clone())),
@@ -152,7 +211,7 @@ impl End {
 #[derive(Debug)]
 enum Signal {
     Cancel(Done),
-    Shutdown,
+    Stage(Stage),
 }
 
 /// Where it comes from.
@@ -160,63 +219,99 @@ enum Signal {
 pub(crate) struct Signals {
     registered: Option<Registered>,
     cancels: mpsc::Receiver<Done>,
-    shutdown: watch::Receiver<bool>,
+    stage: watch::Receiver<Stage>,
 }
 
 impl Signals {
-    /// The next of them: a CancelRequest with this session's key, or the end of the proxy. Cancel safe.
+    /// The next of them: a CancelRequest with this session's key, or another stage of the process. Cancel safe.
     async fn next(&mut self) -> Signal {
-        let ending = async {
-            if self.shutdown.wait_for(|ending| *ending).await.is_err() {
+        let moved = async {
+            if self.stage.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
         tokio::select! {
             Some(done) = self.cancels.recv() => Signal::Cancel(done),
-            () = ending => Signal::Shutdown,
+            () = moved => Signal::Stage(*self.stage.borrow_and_update()),
         }
     }
 }
 
 /// Serves a client that has proved who it is, up to the end of its session.
-pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<House>, shutdown: watch::Receiver<bool>) {
-    let identity = client.credential.name.clone();
-    let groups = client.credential.groups.clone();
-    let start = Start { version: client.startup.version, database: client.database(), parameters: &client.startup.parameters };
-    let server = match Box::pin(backend::connect(&ground.route, &start)).await {
-        Ok(server) => server,
-        Err(fault) => return turn_away(client, &ground, fault).await,
-    };
-    let view = match ground.view(&groups, None, true).await {
-        Ok(view) => view,
-        Err(fault) => {
-            tracing::warn!(database = %ground.name, %fault, "the catalog cannot be read");
-            return client.refuse_with(&Fault::CatalogUnread.fatal()).await;
-        }
-    };
-    let id = match session_id() {
-        Some(id) => id,
-        None => return client.refuse_with(&Fault::LogFailed.fatal()).await,
-    };
-    let Ok(recorder) = house.log.session(id) else {
-        return client.refuse_with(&Fault::LogFailed.fatal()).await;
-    };
-    let mut recording = Recording::new(recorder, house.replies);
-    let opened = opened(&client, &ground, identity.clone(), groups.clone());
-    let written = match recording.append(Event::SessionOpened(opened)).and_then(|()| recording.flush()) {
-        Ok(()) => recording.recorder().wait(Position(recording.position())).await,
-        Err(fault) => Err(fault),
-    };
-    if written.is_err() {
-        return client.refuse_with(&Fault::LogFailed.fatal()).await;
-    }
-    tracing::info!(session = %id, database = %ground.name, identity = %identity, "session opened");
+pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<House>, stage: watch::Receiver<Stage>) {
+    let Some(id) = session_id() else { return client.refuse_with(&Fault::LogFailed.fatal()).await };
+    // Of the highest level: a warning tells its session whatever level is asked for.
+    let span = tracing::error_span!("session", %id, database = %ground.name, identity = %client.credential.name);
+    let admitted = Box::pin(admit(client, &ground, &house, id).instrument(span.clone())).await;
+    let Some(Admitted { client, server, recording, view }) = admitted else { return };
     let (cancel, cancels) = mpsc::channel(CANCELS_MAX);
     let registered = server.key.as_ref().and_then(|key| house.cancels.enter(key.process, client.startup.version, cancel));
-    let signals = Signals { registered, cancels, shutdown };
-    // In a place of its own, so that what came before does not keep room beside it.
-    let end = Box::pin(converse(client, server, recording, (ground, view), &house, signals, (identity, groups, id))).await;
-    tracing::info!(session = %id, end = end.reason(), "session closed");
+    let signals = Signals { registered, cancels, stage };
+    let counts = Arc::clone(&ground.counts);
+    counts.opened.add(1);
+    // In a place of its own, so that what came before does not keep room beside it. Not inside the span: to enter it at every message
+    // would cost more than the message.
+    let end = Box::pin(converse(client, server, recording, (ground, view), &house, signals, (id, span.clone()))).await;
+    counts.closed.add(end.reason());
+    match end {
+        End::ServerGone => counts.upstream_failed(UpstreamFault::Lost),
+        End::Unmaskable => counts.upstream_failed(UpstreamFault::Unmaskable),
+        _ => {}
+    }
+    tracing::info!(parent: &span, end = end.reason(), "session closed");
+}
+
+/// A client that the database has taken, too; that is in the log.
+struct Admitted {
+    client: frontend::Session,
+    server: Connection,
+    recording: Recording,
+    view: Arc<ground::View>,
+}
+
+/// Opens the database's side, and the log's. The client is told if that cannot be.
+async fn admit(client: frontend::Session, ground: &Arc<Ground>, house: &House, id: SessionId) -> Option<Admitted> {
+    let start = Start { version: client.startup.version, database: client.database(), parameters: &client.startup.parameters };
+    let route = ground.route();
+    let server = match backend::connect(&route, &start).await {
+        Ok(server) => server,
+        Err(fault) => {
+            turn_away(client, ground, fault).await;
+            return None;
+        }
+    };
+    let view = match ground.view(&client.credential.groups, None, true).await {
+        Ok(view) => view,
+        Err(fault) => {
+            ground.counts.upstream_failed(UpstreamFault::Catalog);
+            tracing::warn!(%fault, "the catalog cannot be read");
+            client.refuse_with(&Fault::CatalogUnread.fatal()).await;
+            return None;
+        }
+    };
+    let recorded = record(&client, ground, &view, house, id).await;
+    let Ok(recording) = recorded else {
+        client.refuse_with(&Fault::LogFailed.fatal()).await;
+        return None;
+    };
+    tracing::info!("session opened");
+    Some(Admitted { client, server, recording, view })
+}
+
+/// Writes that a session has begun.
+async fn record(
+    client: &frontend::Session,
+    ground: &Ground,
+    view: &ground::View,
+    house: &House,
+    id: SessionId,
+) -> Result<Recording, LogFailed> {
+    let recorder = house.log.session(id).map_err(|fault| LogFailed::Write(fault.to_string()))?;
+    let mut recording = Recording::new(recorder, house.replies);
+    recording.append(Event::SessionOpened(opened(client, ground, view)))?;
+    recording.flush()?;
+    recording.recorder().wait(Position(recording.position())).await?;
+    Ok(recording)
 }
 
 /// Greets the client, relays the conversation, says goodbye on both sides.
@@ -227,15 +322,18 @@ async fn converse(
     (ground, view): (Arc<Ground>, Arc<ground::View>),
     house: &Arc<House>,
     mut signals: Signals,
-    (identity, groups, id): (String, Vec<String>, SessionId),
+    (id, span): (SessionId, tracing::Span),
 ) -> End {
+    let session = (client.credential.name.clone(), client.credential.groups.clone(), id, span);
     let Begun { greeting, names, client: (mut stream, ahead), server, key } = begin(client, server, &signals);
     let greeted = greet(&mut stream, greeting).await;
-    let session = (identity, groups, id);
     let mut relay = Relay::new((stream, ahead), server, recording, names, (ground, view), Arc::clone(house), session, key);
-    let end = match greeted {
-        Ok(()) => relay.run(&mut signals).await,
-        Err(_) => End::ClientGone,
+    // What has changed since the login holds before the first statement.
+    let stage = *signals.stage.borrow_and_update();
+    let end = match (greeted, relay.staged(stage)) {
+        (Ok(()), Ok(())) => relay.run(&mut signals).await,
+        (Ok(()), Err(end)) => end,
+        (Err(_), _) => End::ClientGone,
     };
     relay.farewell(&end).await;
     relay.close(&end).await;
@@ -284,7 +382,9 @@ async fn greet<S: AsyncWrite + Unpin>(stream: &mut S, greeting: Bytes) -> std::i
 
 /// The database will not have the client, or cannot be reached: its own words, or ours.
 async fn turn_away(client: frontend::Session, ground: &Ground, fault: ConnectError) {
-    tracing::warn!(database = %ground.name, %fault, "upstream connection failed");
+    tracing::warn!(%fault, "upstream connection failed");
+    let refused = matches!(fault, ConnectError::Refused { .. });
+    ground.counts.upstream_failed(if refused { UpstreamFault::Refused } else { UpstreamFault::Unreachable });
     match fault {
         // Class 28: the proxy itself is not let in, which is between the operator and the database.
         ConnectError::Refused { error, sqlstate } if !sqlstate.as_str().starts_with("28") => {
@@ -294,16 +394,16 @@ async fn turn_away(client: frontend::Session, ground: &Ground, fault: ConnectErr
     }
 }
 
-fn opened(client: &frontend::Session, ground: &Ground, identity: String, groups: Vec<String>) -> SessionOpened {
+fn opened(client: &frontend::Session, ground: &Ground, view: &ground::View) -> SessionOpened {
     let said = |name| client.startup.parameter(name).map(|value| String::from_utf8_lossy(value).into_owned());
     SessionOpened {
-        identity,
-        groups,
+        identity: client.credential.name.clone(),
+        groups: client.credential.groups.clone(),
         database: ground.name.clone(),
         client: client.stream.peer(),
         application: said("application_name").unwrap_or_default(),
-        upstream_user: ground.route.upstream().user.clone(),
-        policy: ground.policy.version(),
+        upstream_user: ground.route().upstream().user.clone(),
+        policy: view.sight.charter.policy.version(),
     }
 }
 
@@ -323,12 +423,20 @@ where
         let _ = self.withdraw();
         // Amid a message its bytes would be taken for the message's own.
         let amid_message = self.from_client.is_amid_parts() || self.to_server.waiting_bytes() > 0;
+        if matches!(end, End::Shutdown | End::Revoked) && !self.flow.is_quiet() {
+            // A database that is busy does not see that its client has gone.
+            let _ = tokio::time::timeout(GOODBYE_MAX, self.cancel_denied()).await;
+        }
         let _ = tokio::time::timeout(GOODBYE_MAX, async {
             if !amid_message {
                 let _ = self.server.write_all(&wire::terminate()).await;
             }
             let _ = self.server.shutdown().await;
             let _ = self.client.shutdown().await;
+            if *end == End::Full {
+                // Closed amid what the client is sending, it would never read its last words.
+                let _ = tokio::io::copy(&mut self.client, &mut tokio::io::sink()).await;
+            }
         })
         .await;
         let closed = Event::SessionClosed(SessionClosed { reason: end.reason().into() });

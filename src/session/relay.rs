@@ -17,6 +17,7 @@ use super::copy::{Copying, Data};
 use super::door::SMALL_READ_BYTES;
 use super::ground::{Ground, Mark, Stir, View};
 use super::hold::Hold;
+use super::lag::Lag;
 use super::long::Passing;
 use super::meter::Meter;
 use super::names::Names;
@@ -25,12 +26,13 @@ use super::outbox::Outbox;
 use super::plan::Plan;
 use super::recording::{Recording, Released};
 use super::ruling::{Ruling, Verdict};
+use super::share::Share;
 use super::tidings::Circle;
-use super::{End, House};
+use super::{Bounds, End, House};
 use crate::flow::{self, Flow, Next, Output, ToClient, Violation};
 use crate::ledger::SessionId;
 use crate::mask::{self, Exposure, Masked, RowPlan, Unmasked};
-use crate::store::Position;
+use crate::tally::Tallied;
 use crate::wire::{
     CancelKey, ErrorFields, Frame, Limits, Malformed, ParameterStatus, Piece, Place, Splitter, TransactionStatus, client_tag,
     server_tag,
@@ -38,23 +40,19 @@ use crate::wire::{
 
 /// A socket is not read from while so many bytes wait for the other one.
 const BACKLOG_BYTES_MAX: u64 = 1 << 20;
-/// Longest Query, Parse or Bind that is read; longer ones are refused, or passed on unread.
-const CLIENT_MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Longest message of the database that is collected, rows apart.
 const SERVER_MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Longest row that is collected to be masked.
-const VEILED_ROW_BYTES_MAX: usize = 64 << 20;
+pub(super) const VEILED_ROW_BYTES_MAX: usize = 64 << 20;
 /// Longer rows that need no masking, and longer COPY data, stream in parts.
 const PASSED_ROW_BYTES_MAX: usize = 32 * 1024;
-/// Most bytes that a client may send ahead while its statement is held.
-const AHEAD_BYTES_MAX: usize = 1 << 20;
 
 /// The state of one session after login.
 pub(super) struct Relay<C, S> {
     pub(super) client: C,
     pub(super) server: S,
     pub(super) from_client: Splitter,
-    from_server: Splitter,
+    pub(super) from_server: Splitter,
     pub(super) to_client: Outbox,
     pub(super) to_server: Outbox,
     pub(super) flow: Flow<Ruling, Plan>,
@@ -66,6 +64,8 @@ pub(super) struct Relay<C, S> {
     pub(super) identity: String,
     pub(super) groups: Vec<String>,
     pub(super) session: SessionId,
+    /// What this session's lines in the log on standard error belong to.
+    pub(super) span: tracing::Span,
     pub(super) upstream_key: Option<CancelKey>,
     /// What the conversation could not take yet.
     pub(super) waiting: Option<Piece>,
@@ -100,6 +100,12 @@ pub(super) struct Relay<C, S> {
     pub(super) copying: Copying,
     /// The COPY that is being answered cannot be masked: it is broken off.
     pub(super) unfollowed: bool,
+    /// The process is to end: so is this session, when nothing is under way.
+    pub(super) draining: bool,
+    pub(super) tallied: Tallied,
+    lag: Lag,
+    pub(super) share: Share,
+    pub(super) bounds: Bounds,
     client_read_bytes: usize,
     server_read_bytes: usize,
     pub(super) out: Vec<Output<Ruling, Plan>>,
@@ -115,13 +121,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         names: Names,
         (ground, view): (Arc<Ground>, Arc<View>),
         house: Arc<House>,
-        (identity, groups, session): (String, Vec<String>, SessionId),
+        (identity, groups, session, span): (String, Vec<String>, SessionId, tracing::Span),
         upstream_key: Option<CancelKey>,
     ) -> Self {
         let veiled = !view.sight.masks.is_empty();
         let mark = ground.mark();
-        let mut from_client =
-            Splitter::new(Limits { whole_bytes_max: CLIENT_MESSAGE_BYTES_MAX, bulk: b"d", bulk_bytes_max: PASSED_ROW_BYTES_MAX });
+        let (bounds, tallied) = (house.bounds(), ground.counts.session());
+        let whole_bytes_max = bounds.statement_bytes_max;
+        let mut from_client = Splitter::new(Limits { whole_bytes_max, bulk: b"d", bulk_bytes_max: PASSED_ROW_BYTES_MAX });
         let mut from_server = Splitter::new(Limits {
             whole_bytes_max: SERVER_MESSAGE_BYTES_MAX,
             bulk: b"Dd",
@@ -130,6 +137,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         from_client.buffer().unsplit(ahead);
         from_server.buffer().unsplit(behind);
         Self {
+            draining: false,
+            lag: Lag::new(tallied.clone()),
+            tallied,
+            share: Share::new(house.queued.clone()),
+            bounds,
             client,
             server,
             from_client,
@@ -145,6 +157,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             identity,
             groups,
             session,
+            span,
             upstream_key,
             waiting: None,
             passing: Passing::default(),
@@ -188,6 +201,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         if recorded {
             self.to_client.gate(position);
         }
+        self.lag.gated(position);
+        self.weigh()?;
         self.recording.recorder().room().await.map_err(|_| End::LogFailed)
     }
 
@@ -280,7 +295,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         }
         let ruling = ruling.clone();
         let verdict = ruling.verdict();
-        self.view = self.ground.view_now(&self.groups, &self.view).await.map_err(|_| End::Unmaskable)?;
+        let view = self.ground.view_now(&self.groups, &self.view).await.map_err(|_| End::Unmaskable)?;
+        self.adopt(view)?;
         if Arc::ptr_eq(&verdict.sight, &self.view.sight) {
             return Ok(None);
         }
@@ -427,6 +443,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let rows = run.rows();
         self.notice(number, ruling, plan.map(Arc::as_ref))?;
         self.recording.rows_begin(number, ruling, plan).map_err(|_| End::LogFailed)?;
+        self.tallied.rows(rows, plan.map_or(0, |plan| plan.rows.masked()));
         let masked = match plan {
             Some(plan) => plan.rows.rows(run, &mut self.masked_rows),
             None => RowPlan::clear().rows(run, &mut self.masked_rows),
@@ -475,26 +492,6 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 self.stir = None;
             }
         }
-    }
-
-    /// Gives the client what is still on its way, and a last word of our own if the end calls for one.
-    pub(super) async fn farewell(&mut self, end: &End) {
-        let _ = self.recording.flush();
-        if let Some(fault) = end.fault() {
-            self.to_client.push(mask::own(fault.fatal()).into_inner());
-        }
-        let position = self.recording.position();
-        self.to_client.gate(position);
-        if *end == End::Terminated || *end == End::ClientGone {
-            return;
-        }
-        if *end != End::LogFailed && self.recording.recorder().wait(Position(position)).await.is_err() {
-            return;
-        }
-        let durable = if *end == End::LogFailed { u64::MAX } else { position };
-        let Self { client, to_client, .. } = self;
-        let last = std::future::poll_fn(|cx| to_client.poll_write(client, durable, cx));
-        let _ = tokio::time::timeout(super::FAREWELL_MAX, last).await;
     }
 }
 

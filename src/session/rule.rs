@@ -14,6 +14,7 @@ use super::ruling::{Ruling, Verdict};
 use crate::flow::Asked;
 use crate::policy::{Gate, Outcome};
 use crate::sql::{Analysis, Facts, UnknownReason, Verb};
+use crate::tally::{Decided, UpstreamFault};
 use crate::wire::{self, client_tag};
 
 /// The type `name`, of 63 bytes at most: beside a parameter declared to be one, the server makes texts to such before they are masked.
@@ -42,12 +43,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             self.names.ending = self.flow.readies_owed() > 0 || self.flow.owes(Ruling::settles);
         }
         match self.ground.view(&self.groups, Some(&self.view), anew).await {
-            Ok(view) => self.view = view,
+            Ok(view) => self.adopt(view)?,
             Err(fault) => return Ok(self.unread(&fault)),
         }
         if self.is_of_definitions(asked) {
             match self.ground.view_now(&self.groups, &self.view).await {
-                Ok(view) => self.view = view,
+                Ok(view) => self.adopt(view)?,
                 Err(fault) => return Ok(self.unread(&fault)),
             }
         }
@@ -55,7 +56,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     }
 
     fn unread(&mut self, fault: &LookFault) -> bool {
-        tracing::warn!(session = %self.session, database = %self.ground.name, %fault, "the catalog cannot be read");
+        self.ground.counts.upstream_failed(UpstreamFault::Catalog);
+        tracing::warn!(parent: &self.span, %fault, "the catalog cannot be read");
         self.flow.refuse(Fault::CatalogUnread.error(), 0, &mut self.out);
         false
     }
@@ -88,7 +90,26 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let doubted = (self.names.code_ran || verdict.runs_unread()) && verdict.uses_names() || self.reads_reshaped(&verdict);
         let ruling = Ruling::statement(verdict, number, doubted, self.mark);
         self.meter.begin(number, &ruling, None);
+        self.tell(ruling.verdict(), &ruling.verdict().decision.outcome);
         self.carry_out(ruling, number, true)
+    }
+
+    /// Counts the statements of a text that is about to run, or is not to.
+    pub(super) fn tell(&self, verdict: &Verdict, outcome: &Outcome) {
+        let decided = match outcome {
+            Outcome::Forward => Decided::Forward,
+            Outcome::Hold(_) => Decided::Hold,
+            Outcome::Block => Decided::Block,
+        };
+        verdict.analysis.statements.iter().for_each(|facts| self.tallied.statement(facts.verb, decided));
+    }
+
+    /// The same for what is not run yet, and may come to nothing here.
+    fn tell_if_due(&self, ruling: &Ruling, due: bool) {
+        let outcome = &ruling.verdict().decision.outcome;
+        if due && *outcome != Outcome::Forward {
+            self.tell(ruling.verdict(), outcome);
+        }
     }
 
     fn rule_parse(&mut self, parse: &wire::Parse) -> Result<(), End> {
@@ -104,7 +125,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         }
         // Preparing is not running: a person is asked at Bind or Execute.
         let due = verdict.decision.outcome == Outcome::Block;
-        self.carry_out(Ruling::statement(verdict, number, false, self.mark), number, due)
+        let ruling = Ruling::statement(verdict, number, false, self.mark);
+        self.tell_if_due(&ruling, due);
+        self.carry_out(ruling, number, due)
     }
 
     fn rule_bind(&mut self, bind: wire::Bind, ruling: Option<Ruling>) -> Result<(), End> {
@@ -124,6 +147,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let definitions = self.names.definitions(&verdict.analysis.statements);
         let ruling = Ruling::portal(verdict, number, bind, (doubted, definitions), self.mark);
         let due = ruling.is_due(Gate::Bind) || ruling.verdict().decision.outcome == Outcome::Block;
+        self.tell_if_due(&ruling, due);
         self.carry_out(ruling, number, due)
     }
 
@@ -149,6 +173,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let number =
             self.recording.execution(&ruling, &execute.portal, execute.rows_max, &outcome).map_err(|_| End::LogFailed)?;
         self.meter.begin(number, &ruling, Some(&execute.portal));
+        self.tell(ruling.verdict(), &outcome);
         self.carry_out(ruling, number, due)
     }
 
@@ -156,6 +181,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let facts = Facts { unknown: Some(UnknownReason::NotText), ..Facts::of(Verb::FunctionCall) };
         let verdict = Arc::new(self.view.decide(Bytes::new(), Analysis { statements: vec![facts] }, &self.identity));
         let number = self.recording.statement(&verdict, &Bytes::new(), false).map_err(|_| End::LogFailed)?;
+        self.tell(&verdict, &verdict.decision.outcome);
         self.carry_out(Ruling::statement(verdict, number, true, self.mark), number, true)
     }
 
@@ -260,6 +286,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         let analysis = Analysis { statements: vec![Facts::unknown(reason)] };
         let verdict = refused(&self.view, analysis, &self.identity);
         let number = self.recording.statement(&verdict, &Bytes::new(), tag != client_tag::QUERY).map_err(|_| End::LogFailed)?;
+        self.tell(&verdict, &Outcome::Block);
         self.flow
             .unreadable(tag, fault.error(), number, &mut self.out)
             .map_err(|violation| super::relay::violated(&violation))?;

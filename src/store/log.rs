@@ -10,7 +10,7 @@ use super::files::random;
 use super::open::{Opened, open};
 use super::queue::{Request, Session, Shared, event_bytes};
 use super::recorder::Recorder;
-use super::thread::Thread;
+use super::thread::{Thread, now_us};
 use super::{Durability, LogFailed, Settings, StoreError};
 use crate::ledger::{DataKey, Event, MasterKey, SessionId, Verifier, seals};
 use crate::secret::Secret;
@@ -83,7 +83,7 @@ impl Log {
         }
         let (done, answer) = oneshot::channel();
         let bytes = event_bytes(&event);
-        self.shared.entered(bytes);
+        self.shared.entered(bytes, now_us);
         let closed = || self.shared.failure().unwrap_or(LogFailed::Closed);
         self.sender.send(Request::Record { event, now_us, bytes, done }).map_err(|_| closed())?;
         answer.await.unwrap_or_else(|_| Err(closed()))
@@ -111,6 +111,18 @@ impl Log {
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.shared.queued_bytes.load(Ordering::Acquire)
+    }
+
+    /// Entries that wait for the writer.
+    #[must_use]
+    pub fn queued_entries(&self) -> usize {
+        self.shared.queued_events.load(Ordering::Acquire)
+    }
+
+    /// About how long the oldest of them has waited, in microseconds.
+    #[must_use]
+    pub fn lag_us(&self) -> u64 {
+        if self.queued_entries() == 0 { 0 } else { now_us().saturating_sub(self.shared.oldest_us.load(Ordering::Relaxed)) }
     }
 
     /// Writes what is queued, signs a last checkpoint and ends. Blocks; what is appended later is refused.

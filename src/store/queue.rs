@@ -92,6 +92,8 @@ pub(super) struct Shared {
     pub(super) at_once: bool,
     pub(super) queued_bytes: AtomicUsize,
     pub(super) queued_events: AtomicUsize,
+    /// About since when the oldest of them has waited, in microseconds since 1970; 0 if there is none.
+    pub(super) oldest_us: AtomicU64,
     /// Told when the queue gets shorter, or the log fails.
     pub(super) shorter: Notify,
     pub(super) failed: OnceLock<LogFailed>,
@@ -108,6 +110,7 @@ impl Shared {
             at_once,
             queued_bytes: AtomicUsize::new(0),
             queued_events: AtomicUsize::new(0),
+            oldest_us: AtomicU64::new(0),
             shorter: Notify::new(),
             failed: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -141,13 +144,17 @@ impl Shared {
         self.failed.get().cloned().or_else(closed)
     }
 
-    pub(super) fn entered(&self, bytes: usize) {
+    pub(super) fn entered(&self, bytes: usize, now_us: u64) {
         self.queued_bytes.fetch_add(bytes, Ordering::AcqRel);
-        self.queued_events.fetch_add(1, Ordering::AcqRel);
+        if self.queued_events.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.oldest_us.store(now_us, Ordering::Relaxed);
+        }
     }
 
-    pub(super) fn left(&self, bytes: usize, events: usize) {
+    /// `since_us` is when the writer took them: what is left has come after that.
+    pub(super) fn left(&self, bytes: usize, events: usize, since_us: u64) {
         self.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.oldest_us.store(since_us, Ordering::Relaxed);
         self.queued_events.fetch_sub(events, Ordering::AcqRel);
         self.shorter.notify_waiters();
     }

@@ -183,7 +183,7 @@ impl Recorder {
     fn hand_over(&mut self) -> Result<(), LogFailed> {
         let Watch { session, shared } = &self.watch;
         for Staged { number, event, now_us, bytes } in self.staged.drain(..) {
-            shared.entered(bytes);
+            shared.entered(bytes, now_us);
             let request = Request::Append { session: Arc::clone(session), number, event, body: None, now_us, bytes };
             self.sender.send(request).map_err(|_| shared.failure().unwrap_or(LogFailed::Closed))?;
         }

@@ -101,6 +101,7 @@ impl Thread {
     /// Commits the first request and what else is queued.
     fn group(&mut self, first: Request) -> Next {
         let (mut group, mut bytes, mut next) = (Vec::new(), 0, Next::More);
+        let since_us = now_us();
         let mut request = Some(first);
         while let Some(one) = request.take() {
             match one {
@@ -125,7 +126,7 @@ impl Thread {
             group.iter().for_each(Request::acknowledge);
         }
         group.into_iter().for_each(|one| one.answer(outcome));
-        self.shared.left(bytes, events);
+        self.shared.left(bytes, events, since_us);
         next
     }
 
@@ -171,7 +172,7 @@ impl Thread {
     /// Answers what came behind the end.
     fn refuse_rest(&self) {
         while let Ok(request) = self.receiver.try_recv() {
-            self.shared.left(request.bytes(), usize::from(request.bytes() > 0));
+            self.shared.left(request.bytes(), usize::from(request.bytes() > 0), now_us());
             request.answer(Some(&LogFailed::Closed));
         }
         self.shared.shorter.notify_waiters();
@@ -196,7 +197,7 @@ fn panicked() -> StoreError {
     StoreError::Damaged("writing it was broken off".into())
 }
 
-fn now_us() -> u64 {
+pub(super) fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

@@ -90,6 +90,12 @@ impl CopyPlan {
         self.keys.is_none()
     }
 
+    /// How many columns are masked.
+    #[must_use]
+    pub fn masked(&self) -> usize {
+        self.columns.iter().filter(|column| column.mask.is_some()).count()
+    }
+
     /// True if the delimiters of a COPY can be told from the text in a client's encoding.
     #[must_use]
     pub fn reads(client_encoding: &str) -> bool {

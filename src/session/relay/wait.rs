@@ -7,9 +7,10 @@ use bytes::BytesMut;
 use super::super::cancels::Done;
 use super::super::door::{Moved, READ_BYTES, Socket, door, gone, next_read_bytes};
 use super::super::hold::Hold;
-use super::super::{End, Signal, Signals};
-use super::{AHEAD_BYTES_MAX, BACKLOG_BYTES_MAX, Relay};
+use super::super::{End, Signal, Signals, Stage};
+use super::{BACKLOG_BYTES_MAX, Relay};
 use crate::store::Position;
+use crate::tally::Way;
 
 /// Outputs of the conversation that a silent session keeps memory for.
 const OUTPUTS_KEPT: usize = 4;
@@ -24,7 +25,7 @@ enum Woken {
     Answered(crate::approval::Verdict),
     Cancel(Done),
     CancelSent,
-    Shutdown,
+    Stage(Stage),
 }
 
 impl<C: Socket, S: Socket> Relay<C, S> {
@@ -50,9 +51,12 @@ impl<C: Socket, S: Socket> Relay<C, S> {
             {
                 return Some(end.clone());
             }
+            if self.is_drained() {
+                return Some(End::Shutdown);
+            }
             match self.wake(signal.as_mut()).await {
-                Ok(Woken::Shutdown) => return Some(End::Shutdown),
                 Ok(Woken::Cancel(done)) => return self.cancel(done).err(),
+                Ok(Woken::Stage(stage)) => return self.staged(stage).err(),
                 Ok(woken) => {
                     if let Err(end) = self.woken(woken).await {
                         return Some(end);
@@ -67,15 +71,17 @@ impl<C: Socket, S: Socket> Relay<C, S> {
     async fn wake(&mut self, signal: Pin<&mut impl Future<Output = Signal>>) -> Result<Woken, End> {
         self.rest();
         let durable = self.recording.durable();
+        self.lag.reached(durable);
         let read_client = self.leaving.is_none()
             && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
             && (self.hold.is_none() && self.waiting.is_none() && self.cancel_sent.is_none()
-                || self.from_client.buffer().len() < AHEAD_BYTES_MAX);
+                || self.from_client.buffer().len() < self.bounds.ahead_bytes_max);
         let read_server = self.to_client.waiting_bytes() < BACKLOG_BYTES_MAX && !self.is_stopped();
         let awaited = [self.to_client.awaited(durable), self.to_server.awaited(durable), self.recording.held_back()];
         let awaited = awaited.into_iter().flatten().min();
         // What is written then changes nothing that is waited for here.
         let flowing = self.leaving.is_none()
+            && !self.draining
             && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
             && self.to_client.waiting_bytes() < BACKLOG_BYTES_MAX;
         let Self { client, server, from_client, from_server, to_client, to_server, recording, hold, cancel_sent, .. } = self;
@@ -101,7 +107,7 @@ impl<C: Socket, S: Socket> Relay<C, S> {
             () = gone(cancel_sent) => Ok(Woken::CancelSent),
             signal = signal => Ok(match signal {
                 Signal::Cancel(done) => Woken::Cancel(done),
-                Signal::Shutdown => Woken::Shutdown,
+                Signal::Stage(stage) => Woken::Stage(stage),
             }),
         }
     }
@@ -123,8 +129,14 @@ impl<C: Socket, S: Socket> Relay<C, S> {
 
     async fn woken(&mut self, woken: Woken) -> Result<(), End> {
         match woken {
-            Woken::ClientRead(bytes) => self.client_read_bytes = next_read_bytes(bytes),
-            Woken::ServerRead(bytes) => self.server_read_bytes = next_read_bytes(bytes),
+            Woken::ClientRead(bytes) => {
+                self.client_read_bytes = next_read_bytes(bytes);
+                self.lag.arrived(Way::Statement);
+            }
+            Woken::ServerRead(bytes) => {
+                self.server_read_bytes = next_read_bytes(bytes);
+                self.lag.arrived(Way::Reply);
+            }
             _ => {}
         }
         match woken {
@@ -148,7 +160,7 @@ impl<C: Socket, S: Socket> Relay<C, S> {
                 self.cancel_sent = None;
                 Ok(())
             }
-            Woken::Cancel(_) | Woken::Shutdown => Ok(()),
+            Woken::Cancel(_) | Woken::Stage(_) => Ok(()),
         }
     }
 }

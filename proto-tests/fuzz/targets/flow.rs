@@ -1,0 +1,4 @@
+//! `flow` for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::bodies::flow(data));

@@ -1,0 +1,4 @@
+//! `identity` for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::bodies::identity(data));

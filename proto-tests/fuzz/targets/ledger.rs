@@ -1,0 +1,4 @@
+//! `ledger` for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::bodies::ledger(data));

@@ -1,0 +1,4 @@
+//! `policy` for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::bodies::policy(data));

@@ -1,0 +1,4 @@
+//! `sql_facts` for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::bodies::sql_facts(data));

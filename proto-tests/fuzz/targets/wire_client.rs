@@ -1,0 +1,4 @@
+//! `wire_client` for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::bodies::wire_client(data));
