@@ -346,7 +346,7 @@ fn what_the_server_cuts_is_masked_whole() {
     ] {
         let direct = Wire::owner(&STAND).query(&sql);
         let cut = |cell: &String| cell.len() == 63;
-        assert!(direct.rows().iter().flatten().flatten().any(|cell| cut(cell)), "{sql}: the server cuts");
+        assert!(direct.rows().iter().flatten().flatten().any(cut), "{sql}: the server cuts");
         let reply = wire.query(&sql);
         RAW.assert_clean(&sql, &reply.bytes());
         assert_eq!(reply.sqlstate(), None, "{sql}");
