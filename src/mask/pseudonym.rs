@@ -10,8 +10,8 @@ use crate::wire::Format;
 const PREFIX_BYTES: usize = 2;
 /// Letters of a token, four bits each: 80 bits.
 const LETTERS: usize = 20;
-/// Consonants only: a token holds no digits and spells no names.
-const ALPHABET: [u8; 16] = *b"bcdfghjkmnpqrstv";
+/// Consonants only, and of the rare ones none but three: a token holds no digits, spells no name and no part of one.
+const ALPHABET: [u8; 16] = *b"bcdfghlmnprstwxz";
 /// Bytes of a UUID.
 const UUID_BYTES: usize = 16;
 
