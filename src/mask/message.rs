@@ -147,7 +147,14 @@ impl<'a> Report<'a> {
     fn is_fixed(&self) -> bool {
         let class = self.code.get(..2).unwrap_or_default();
         self.is_stale_plan()
-            || self.whole && !self.context && (FIXED_CLASSES.contains(&class) || FIXED_CONDITIONS.contains(&self.code))
+            || self.whole
+                && !self.context
+                && (FIXED_CLASSES.contains(&class) || FIXED_CONDITIONS.contains(&self.code) || self.is_denied())
+    }
+
+    /// What the server says of an object that is there, and may not be used.
+    fn is_denied(&self) -> bool {
+        self.code == b"42501" && self.text.starts_with(b"permission denied for ")
     }
 }
 

@@ -26,7 +26,13 @@ fn passed(raw: &Frame, exposure: Exposure) -> Bytes {
     message(Unmasked::new(raw.clone()), exposure).into_inner()
 }
 
-const ERRORS: [(&str, &str); 22] = [
+const ERRORS: [(&str, &str); 25] = [
+    ("S=ERROR|C=42501|M=permission denied for schema scratch", "S=ERROR|C=42501|M=permission denied for schema scratch"),
+    ("S=ERROR|C=42501|M=permission denied: Smith", "S=ERROR|C=42501|M=insufficient privilege"),
+    (
+        "S=ERROR|C=42501|M=permission denied for Smith|W=PL/pgSQL function f() line 1 at RAISE",
+        "S=ERROR|C=42501|M=insufficient privilege",
+    ),
     (
         "S=ERROR|C=0A000|M=cached plan must not change result type|F=plancache.c|R=RevalidateCachedQuery",
         "S=ERROR|C=0A000|M=cached plan must not change result type|R=RevalidateCachedQuery",
