@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use proto_tests::cli::pgveil;
 use proto_tests::journal;
 use proto_tests::server::{Server, admin_of, configured, port_of};
 use proto_tests::socket::Way;
@@ -228,5 +229,8 @@ fn nobody_can_keep_it_from_ending() {
     let stays = "select count(*) from pg_stat_activity where application_name = '' and usename = 'pgveil'";
     eventually("nothing is left at the database", || (STAND.owner(stays) == "0").then_some(()));
     assert_eq!(STAND.owner("select count(*) from tests.unfinished"), "0", "what was not finished has not happened");
+    let listed = pgveil(&["sessions", "--config", &file, "--json"]).json();
+    let ends: Vec<&str> = listed.as_array().unwrap().iter().map(|session| session["end"].as_str().unwrap_or("none")).collect();
+    assert_eq!(ends, ["shutdown"; 5], "the log has the end of each");
     whole(folder.path());
 }

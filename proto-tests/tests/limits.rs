@@ -175,6 +175,23 @@ fn failed_logins_are_limited_for_a_source() {
 }
 
 #[test]
+fn who_has_no_login_cannot_fill_the_log() {
+    let (_folder, file, _server) = limited("failed_logins_source_max = 5");
+    let entries = || Numbers::of(&admin_of(&file)).sum("pgveil_log_entries", &[]);
+    let refused = || Numbers::of(&admin_of(&file)).sum("pgveil_logins_refused_total", &[]);
+    let mut nobody = STAND.identity("AGENT");
+    nobody.user = "n".repeat(5000);
+    let before = entries();
+    for number in 0..300 {
+        let parameters: &[_] = if number % 2 == 0 { &[("replication", "true")] } else { &[] };
+        assert!(Wire::try_connect(port_of(&file), &nobody, "clinic", parameters).unwrap().is_err());
+    }
+    eventually("all are counted", || (refused() > 299.5).then_some(()));
+    let after = entries();
+    assert!(after >= before + 100.0 && after < before + 150.0, "{before} entries became {after}");
+}
+
+#[test]
 fn a_statement_that_is_too_long_is_refused_and_the_session_goes_on() {
     let (_folder, file, _server) = limited("statement_bytes_max = 100000");
     let mut agent = login(&file, "AGENT");

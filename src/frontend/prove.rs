@@ -76,10 +76,10 @@ pub(super) async fn password(
     now: Timestamp,
 ) -> Result<Identity, Refusal> {
     wire.say(&authentication(CLEARTEXT_PASSWORD, b"")).await?;
-    let frame = wire.hear().await.map_err(|refusal| match refusal {
-        Refusal::Malformed(Malformed::Length(_)) => Refusal::Token(TokenFault::Oversize),
-        other => other,
-    })?;
+    let frame = match wire.hear().await {
+        Err(Refusal::Malformed(Malformed::Length(_))) => return counted(guard, Err(Refusal::Token(TokenFault::Oversize))),
+        heard => heard?,
+    };
     // INVARIANT of the protocol: one text, ended by a zero byte.
     let (end, secret) = frame.body().split_last().ok_or(Refusal::Malformed(Malformed::Short { tag: frame.tag() }))?;
     if *end != 0 || secret.contains(&0) {
@@ -127,14 +127,13 @@ pub(super) async fn bearer(
     guard: &impl Guard,
     issuer: Option<&str>,
 ) -> Result<Identity, Refusal> {
-    let begun = begin(wire, &[OAUTHBEARER]).await.map_err(|refusal| match refusal {
-        Refusal::Malformed(Malformed::Length(_)) => Refusal::Token(TokenFault::Oversize),
-        other => other,
-    });
-    let (_, first) = begun?;
-    if first.len() > BEARER_BYTES_MAX {
-        return counted(guard, Err(Refusal::Token(TokenFault::Oversize)));
-    }
+    let first = match begin(wire, &[OAUTHBEARER]).await {
+        Ok((_, first)) if first.len() <= BEARER_BYTES_MAX => first,
+        Ok(_) | Err(Refusal::Malformed(Malformed::Length(_))) => {
+            return counted(guard, Err(Refusal::Token(TokenFault::Oversize)));
+        }
+        Err(refusal) => return Err(refusal),
+    };
     unbarred(guard)?;
     let why = match Bearer::read(&first).map_err(Refusal::Bearer)? {
         Bearer::Discovery => Refusal::NoToken,

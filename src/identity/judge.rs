@@ -65,8 +65,9 @@ impl Rules {
         if claims.0.contains_key("events") {
             return Err(TokenFault::Type);
         }
-        let expires = self.times(claims, now)?;
+        // Who holds a token for somebody else learns nothing more about it.
         self.audience(claims)?;
+        let expires = self.times(claims, now)?;
         if nonce.is_some_and(|nonce| claims.0.get("nonce").and_then(Value::as_str) != Some(nonce)) {
             return Err(TokenFault::Nonce);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::http::{Http, HttpFault};
-use super::keys::{Ages, Keys, Source, fits};
+use super::keys::{Ages, Asked, Keys, Source, fits};
 use crate::identity::{Claims, Identity, NameBook, Rules, Token, TokenFault, Way, challenge};
 use crate::secret::Secret;
 
@@ -76,10 +76,12 @@ impl Issuer {
             if !fitting.is_empty() {
                 return token.verified(|signed, signature| fitting.iter().any(|key| fits(key, algorithm, signed, signature)));
             }
-            if questions == QUESTIONS_MAX || !self.keys.asked_again().await {
-                return Err(if held.is_some() { TokenFault::Key } else { TokenFault::Unavailable(self.rules.name.clone()) });
+            let asked = if questions == QUESTIONS_MAX { Asked::Unanswered } else { self.keys.asked_again().await };
+            match asked {
+                Asked::Answered => questions += 1,
+                Asked::Unanswered if held.is_some() => return Err(TokenFault::Key),
+                Asked::Unanswered | Asked::Crowded => return Err(TokenFault::Unavailable(self.rules.name.clone())),
             }
-            questions += 1;
         }
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use openidconnect::JsonWebKey;
 use openidconnect::core::{CoreJsonWebKey, CoreJwsSigningAlgorithm};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::http::{Http, HttpFault};
-use super::{ASK_EVERY_MS, KEYS_MAX, KEYS_WAIT_MS_MAX, is_loopback_http};
+use super::{ASK_EVERY_MS, KEYS_MAX, KEYS_WAIT_MS_MAX, KEYS_WAITERS_MAX, is_loopback_http};
 use crate::identity::Algorithm;
 use crate::secret::Secret;
 
@@ -155,12 +155,25 @@ pub(super) struct Keys {
     asking: Mutex<Asking>,
     /// Whether the last question was answered.
     answered: watch::Sender<bool>,
+    waiters: Semaphore,
+}
+
+/// What came of a question for keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The issuer has answered.
+    Answered,
+    /// It has not, or not in time.
+    Unanswered,
+    /// So many wait already that this login did not.
+    Crowded,
 }
 
 impl Keys {
     pub(super) fn new(name: String, source: Source, ages: Ages) -> Arc<Self> {
         let answered = watch::Sender::new(false);
-        Arc::new(Self { name, source, ages, held: RwLock::default(), asking: Mutex::default(), answered })
+        let waiters = Semaphore::new(KEYS_WAITERS_MAX);
+        Arc::new(Self { name, source, ages, held: RwLock::default(), asking: Mutex::default(), answered, waiters })
     }
 
     /// The keys, if they may still serve. Asks for them anew if they are not fresh, and does not wait for that.
@@ -173,15 +186,15 @@ impl Keys {
         (age <= self.ages.max).then_some(held)
     }
 
-    /// Waits until the issuer has been asked once more; true if it has answered. Those who wait share one question, and other
-    /// logins do not wait.
-    pub(super) async fn asked_again(self: &Arc<Self>) -> bool {
+    /// Waits until the issuer has been asked once more. Those who wait share one question, and other logins do not wait.
+    pub(super) async fn asked_again(self: &Arc<Self>) -> Asked {
+        let Ok(_place) = self.waiters.try_acquire() else { return Asked::Crowded };
         let mut answered = self.answered.subscribe();
         self.ask();
         let wait = Duration::from_millis(KEYS_WAIT_MS_MAX);
         match tokio::time::timeout(wait, answered.changed()).await {
-            Ok(Ok(())) => *answered.borrow(),
-            Ok(Err(_)) | Err(_) => false,
+            Ok(Ok(())) if *answered.borrow() => Asked::Answered,
+            Ok(_) | Err(_) => Asked::Unanswered,
         }
     }
 

@@ -23,3 +23,5 @@ pub const ANSWER_MS_MAX: u64 = 5_000;
 pub const ASK_EVERY_MS: u64 = 2_000;
 /// How long one login waits for keys, in milliseconds.
 pub const KEYS_WAIT_MS_MAX: u64 = 8_000;
+/// Most logins that wait for one issuer's keys at a time: those who come with unknown keys cannot take all places.
+pub const KEYS_WAITERS_MAX: usize = 64;

@@ -13,6 +13,7 @@ use crate::config::Limits;
 use crate::frontend::{self, Acceptor, Doors, Guard, Handshake, Opening, Source, Stream, Tokens};
 use crate::identity::Throttle;
 use crate::ledger::{Event, LoginRefused};
+use crate::policy::clip;
 use crate::session::{self, House, Stage, now_us};
 use crate::tally::Tally;
 
@@ -24,6 +25,8 @@ const LATE_MAX: usize = 64;
 const LATE_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long a CancelRequest may take to have its effect.
 const CANCEL_MAX: Duration = Duration::from_secs(10);
+/// Most refused logins from one source within a minute that the log tells of, each by itself: more would fill it.
+const REFUSALS_TOLD_MAX: u32 = 100;
 /// Pause after the operating system has refused to accept (no file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,6 +52,7 @@ struct Inner {
     late: Arc<Semaphore>,
     sources: Throttle<Source>,
     names: Throttle<(Source, Vec<u8>)>,
+    refusals: Throttle<Source>,
     began: Instant,
     stage: watch::Receiver<Stage>,
 }
@@ -101,6 +105,7 @@ impl Listening {
             late: Arc::new(Semaphore::new(LATE_MAX)),
             sources: Throttle::default(),
             names: Throttle::default(),
+            refusals: Throttle::default(),
             began: Instant::now(),
             stage,
         }))
@@ -204,7 +209,7 @@ impl Inner {
 
     /// The startup of one connection.
     async fn begin(&self, stream: Stream, place: &Place) -> Option<Handshake> {
-        let client = stream.peer();
+        let (source, client) = (stream.source(), stream.peer());
         let rules = self.rules();
         let mut acceptor = rules.acceptor.clone();
         if place.late {
@@ -240,7 +245,7 @@ impl Inner {
             return None;
         }
         if place.late {
-            self.turned_away("logins", handshake.user(), client).await;
+            self.turned_away("logins", handshake.user(), (source, client)).await;
             handshake.refuse("53300", "sorry, too many clients are logging in already").await;
             return None;
         }
@@ -258,31 +263,36 @@ impl Inner {
         let rules = self.rules();
         match frontend::login(handshake, &rules.doors, &attempt, jiff::Timestamp::now(), dice).await {
             Ok(session) if !self.house.access.admits(&session.identity) => {
-                self.refused("revoked", session.identity.name.as_bytes(), client).await;
+                self.refused("revoked", session.identity.name.as_bytes(), (source, client)).await;
                 session::withdrawn(session).await;
                 None
             }
             Ok(session) => Some(session),
             Err(refused) => {
-                self.refused(refused.why.category(), refused.user.as_bytes(), client).await;
+                self.refused(refused.why.category(), refused.user.as_bytes(), (source, client)).await;
                 None
             }
         }
     }
 
-    /// Tells the log and whoever counts that somebody was not let in.
-    async fn refused(&self, category: &'static str, user: &[u8], client: String) {
+    /// Tells whoever counts that somebody was not let in, and the log unless that has been told of too many.
+    async fn refused(&self, category: &'static str, user: &[u8], (source, client): (Source, String)) {
         self.tally.logins_refused.add(category);
+        if self.refusals.is_barred(&source, REFUSALS_TOLD_MAX, self.now_ms()) {
+            return;
+        }
+        self.refusals.failed(&source, self.now_ms());
         tracing::info!(client, category, "login refused");
-        let identity = String::from_utf8_lossy(user).into_owned();
+        // No name that somebody may have is longer.
+        let identity = clip(&String::from_utf8_lossy(user));
         let event = LoginRefused { identity, client, category: category.to_owned() };
         let _ = self.house.log.record(Event::LoginRefused(event), now_us()).await;
     }
 
     /// The same where a limit is the reason.
-    async fn turned_away(&self, limit: &'static str, user: &[u8], client: String) {
+    async fn turned_away(&self, limit: &'static str, user: &[u8], from: (Source, String)) {
         self.tally.turned_away.add(limit);
-        self.refused("limit", user, client).await;
+        self.refused("limit", user, from).await;
     }
 
     async fn serve(self: Arc<Self>, client: frontend::Session) {
@@ -294,8 +304,8 @@ impl Inner {
             Ok(seat) => seat,
             Err(full) => {
                 let name = client.identity.name.clone();
-                let peer = client.stream.peer();
-                self.turned_away(full.word(), name.as_bytes(), peer).await;
+                let from = (client.stream.source(), client.stream.peer());
+                self.turned_away(full.word(), name.as_bytes(), from).await;
                 return client.refuse("53300", &full.message(&name)).await;
             }
         };

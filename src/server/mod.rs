@@ -42,7 +42,7 @@ use workers::Workers;
 /// Threads for all that is no session.
 const OTHER_THREADS: usize = 2;
 /// How long sessions that are broken off may take to say so, and the admin API to answer what it was asked.
-const END_MAX: Duration = Duration::from_secs(3);
+const END_MAX: Duration = Duration::from_secs(5);
 /// How often the log makes a checkpoint when it is busy.
 const CHECKPOINT_EVERY_MS: u64 = 2_000;
 

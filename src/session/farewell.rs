@@ -52,7 +52,12 @@ where
         let durable = if *end == End::LogFailed { u64::MAX } else { position };
         let Self { client, to_client, .. } = self;
         let last = std::future::poll_fn(|cx| to_client.poll_write(client, durable, cx));
-        let time_max = if end.is_forced() { LAST_WORD_MAX } else { FAREWELL_MAX };
+        let time_max = match end {
+            // The process waits for the last entries of its sessions, but not long.
+            End::Shutdown => GOODBYE_MAX,
+            end if end.is_forced() => LAST_WORD_MAX,
+            _ => FAREWELL_MAX,
+        };
         let _ = tokio::time::timeout(time_max, last).await;
     }
 
