@@ -198,8 +198,9 @@ fn keys_that_change_disturb_nobody_and_retired_ones_end() {
     let forged = issuer.mint(&json!({"claims": {"groups": ["clinicians"]}, "header": {"kid": "forged"}}));
     let start = Instant::now();
     std::thread::scope(|scope| {
-        for _ in 0..20 {
-            scope.spawn(|| refused(&stand, "carla", &forged));
+        for at in 0..20 {
+            let (stand, forged) = (&stand, &forged);
+            scope.spawn(move || refused(stand, &format!("forger-{at}"), forged));
         }
         come_in(&stand, "carla", &new);
     });
@@ -249,16 +250,25 @@ fn revoking_ends_sessions_and_keeps_out_until_it_is_lifted() {
     let mut idle = come_in(&STAND, "rita", &token);
     let mut busy = come_in(&STAND, "rita", &token);
     busy.ask("select generate_series(1, 1000000000)");
+    let mut silent = come_in(&STAND, "rita", &token);
+    silent.ask("select pg_sleep(600), 'of rita'");
+    let running = || {
+        STAND.owner("select count(*) from pg_stat_activity where state = 'active' and query like '%of rita''%' and query not like '%pg_stat_activity%'")
+    };
+    eventually("the statement runs", || (running() == "1").then_some(()));
     let mut another = come_in(&STAND, "carla", &ISSUER.carla());
     let ran = as_olivia(&["credential", "revoke", "rita@first"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert_eq!(ran.json()["ended"], 2);
-    for wire in [&mut idle, &mut busy] {
+    assert_eq!(ran.json()["ended"], 3);
+    for wire in [&mut idle, &mut busy, &mut silent] {
         let (code, message) = last_error(wire);
         assert_eq!(code, "57P01");
         assert!(message.contains("withdrawn"), "{message}");
     }
+    eventually("what ran has been cancelled", || (running() == "0").then_some(()));
     assert_eq!(another.query("select 1").tags(), "TDCZ", "nobody else is disturbed");
+    let namesake = json!({"claims": {"sub": "u-rita", "realm": {"roles": ["db-clinicians"]}, "preferred_username": "rita"}});
+    come_in(&STAND, "rita", &OTHER.mint(&namesake));
     assert!(refused(&STAND, "rita", &token).1.contains("withdrawn"));
     let renamed = ISSUER.mint(&json!({"claims": {"sub": "u-rita", "groups": ["clinicians"], "preferred_username": "anna"}}));
     assert!(refused(&STAND, "anna", &renamed).1.contains("withdrawn"), "another name, the same identity");
@@ -299,4 +309,75 @@ fn oauthbearer_sends_who_has_no_token_to_the_issuer_and_lets_in_who_has_one() {
         let told = bearer::log_in(&STAND, "oauthbearer", &"a".repeat(bytes));
         assert_eq!(told.error.unwrap().0, "54000");
     }
+}
+
+#[test]
+fn wrong_proofs_are_counted_whichever_way_they_come() {
+    let issuer = Issuer::start(600);
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let entry = issuer.entry("own", "groups_claim = \"groups\"\nleeway = \"0s\"");
+    let limits = "[limits]\nfailed_logins_identity_max = 3\nfailed_logins_source_max = 8\n";
+    write!(file, "{limits}[login]\nclear_on_loopback = true\n{entry}").unwrap();
+    let stand = Stand::start("clinic", &["--also", file.path().to_str().unwrap()]);
+    let good = issuer.carla();
+    let wrong = issuer.mint(&json!({"claims": {"groups": ["clinicians"]}, "sign": "tampered"}));
+    let late = issuer.mint(&json!({"claims": {"groups": ["clinicians"], "exp": 1_000_000_000}}));
+    let barred = |message: &str| message.starts_with("too many failed logins");
+    // The issuer's own word counts against nobody, even if its time is over.
+    for _ in 0..9 {
+        assert!(refused(&stand, "late", &late).1.contains("expired"));
+    }
+    come_in(&stand, "late", &good);
+    for _ in 0..3 {
+        assert!(!barred(&refused(&stand, "by-password", &wrong).1));
+    }
+    assert!(barred(&refused(&stand, "by-password", &good).1), "the right token does not help whoever is barred");
+    for _ in 0..3 {
+        let told = bearer::log_in(&stand, "by-bearer", &wrong);
+        assert!(told.challenge.is_some() && !barred(&told.error.unwrap().1));
+    }
+    let told = bearer::log_in(&stand, "by-bearer", &good);
+    assert!(!told.let_in && barred(&told.error.unwrap().1));
+    come_in(&stand, "carla", &good);
+    // What is no token is a password, and counts like one; so does a registered name's. Then nobody comes in from here.
+    assert_eq!(refused(&stand, "guesser", "guess").0, "28P01");
+    let agent = stand.identity("AGENT");
+    assert_eq!(refused(&stand, &agent.user, "guess").0, "28P01");
+    for (user, secret) in [("carla", good.as_str()), (agent.user.as_str(), agent.password.as_str())] {
+        assert!(barred(&refused(&stand, user, secret).1), "{user}");
+    }
+}
+
+#[test]
+fn an_issuer_that_hangs_or_floods_holds_up_nobody_else() {
+    /// More than may wait for one issuer's keys, and than there are places beside those that do.
+    const CROWD: usize = 80;
+    let (well, ill) = (Issuer::start(600), Issuer::start(600));
+    let (good, unheard) = (well.carla(), ill.carla());
+    let _ = ill.steer("down", &json!({"down": "hang"}));
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let groups = "groups_claim = \"groups\"";
+    let (first, second) = (ill.entry("ill", groups), well.entry("well", groups));
+    write!(file, "[limits]\nlogins_max = 70\n[login]\nclear_on_loopback = true\n{first}\n{second}").unwrap();
+    let stand = Stand::start("clinic", &["--also", file.path().to_str().unwrap()]);
+    let (told, answers) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for at in 0..CROWD {
+            let (stand, unheard, told) = (&stand, &unheard, told.clone());
+            scope.spawn(move || told.send(refused(stand, &format!("patient-{at}"), unheard).0).unwrap());
+        }
+        let first: Vec<String> = answers.iter().take(CROWD - 64).collect();
+        come_in(&stand, "carla", &good);
+        let agent = stand.identity("AGENT");
+        come_in(&stand, &agent.user, &agent.password);
+        let all = first.into_iter().chain(answers.iter().take(64));
+        assert!(all.into_iter().all(|code| code == "57P03"), "the places for logins were taken");
+    });
+    let _ = ill.steer("down", &json!({"down": "flood"}));
+    assert_eq!(refused(&stand, "carla", &unheard).0, "57P03");
+    come_in(&stand, "carla", &good);
+    let _ = ill.steer("down", &json!({"down": false}));
+    eventually("the issuer is heard again", || {
+        Wire::try_connect(stand.port(), &who("carla", &unheard), "clinic", &[]).unwrap().ok()
+    });
 }

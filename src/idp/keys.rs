@@ -55,7 +55,8 @@ impl Source {
             Some(url) => url.clone(),
             None => self.discover(token.as_ref()).await?,
         };
-        if !url.starts_with("https://") && !(self.loopback_http && is_loopback_http(&url)) {
+        let private = url.starts_with("https://") || (self.loopback_http && is_loopback_http(&url));
+        if !private {
             return Err(KeysFault::KeysAddress);
         }
         let document = self.http.document(&url, token.as_ref()).await;

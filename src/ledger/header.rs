@@ -78,22 +78,8 @@ pub(super) fn write(out: &mut Written, event: &Event) {
             out.text(&event.client);
             out.text(&event.category);
         }
-        Event::LoggedIn(event) => {
-            out.array(6);
-            out.text(&event.way);
-            out.text(&event.issuer);
-            out.text(&event.subject);
-            out.text(&event.actor);
-            out.number(event.expires_s);
-            out.text(&event.user);
-        }
-        Event::Revoked(event) => {
-            out.array(4);
-            out.text(&event.what);
-            out.text(&event.name);
-            out.truth(event.lifted);
-            out.text(&event.by);
-        }
+        Event::LoggedIn(event) => login(out, event),
+        Event::Revoked(event) => revoked(out, event),
         Event::ConfigurationLoaded(files) => {
             out.array(files.len());
             for (name, hash) in files {
@@ -114,6 +100,24 @@ fn session(out: &mut Written, event: &SessionOpened) {
     out.text(&event.application);
     out.text(&event.upstream_user);
     out.bytes(&event.policy);
+}
+
+fn login(out: &mut Written, event: &LoggedIn) {
+    out.array(6);
+    out.text(&event.way);
+    out.text(&event.issuer);
+    out.text(&event.subject);
+    out.text(&event.actor);
+    out.number(event.expires_s);
+    out.text(&event.user);
+}
+
+fn revoked(out: &mut Written, event: &Revoked) {
+    out.array(4);
+    out.text(&event.what);
+    out.text(&event.name);
+    out.truth(event.lifted);
+    out.text(&event.by);
 }
 
 fn statement(out: &mut Written, event: &StatementEvent) {

@@ -91,6 +91,15 @@ fn events() -> Vec<(&'static str, Event)> {
             }),
         ),
         ("configuration-loaded", Event::ConfigurationLoaded(vec![("pgveil.toml".into(), [0x44; 32])])),
+    ]
+    .into_iter()
+    .chain(access())
+    .collect()
+}
+
+/// Those of access.
+fn access() -> [(&'static str, Event); 2] {
+    [
         (
             "logged-in",
             Event::LoggedIn(LoggedIn {

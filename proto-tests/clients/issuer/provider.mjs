@@ -6,6 +6,7 @@ import http from 'node:http';
 import readline from 'node:readline';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 
 const from = createRequire(path.join(process.env.PGVEIL_CLIENTS, 'node_modules', 'x.js'));
@@ -169,6 +170,12 @@ http.createServer(async (request, response) => {
       return answer(response, 200, await steer(pathname.slice('/test/'.length), JSON.parse((await body(request)) || '{}')));
     }
     asked[pathname] = (asked[pathname] ?? 0) + 1;
+    // told to hang it never answers, told to flood it never ends
+    if (down === 'hang') return undefined;
+    if (down === 'flood') {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      return Readable.from((function* flood() { for (;;) yield Buffer.alloc(65536, 0x20); })()).on('error', () => {}).pipe(response);
+    }
     if (down) return answer(response, 503, { error: 'down' });
     if (pathname.startsWith('/login/')) return await login(request, response);
     return provider.callback()(request, response);

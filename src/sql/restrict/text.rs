@@ -1,5 +1,7 @@
 //! Texts that functions make of texts.
 
+use std::rc::Rc;
+
 use super::functions::{between, size};
 use super::value::{Val, ids, mix};
 
@@ -68,6 +70,13 @@ pub(super) fn texts(name: &str, field: Option<&str>, args: &[Val]) -> Option<Val
         },
         ("substr" | "substring", 2) if other.is_none() => Val::text(&cut(text, place(args.get(1)?)?, None)),
         ("substr" | "substring", 3) if other.is_none() => Val::text(&cut(text, place(args.get(1)?)?, Some(place(args.get(2)?)?))),
+        _ => return made(name, args, text, other),
+    })
+}
+
+/// A text that is made of others.
+fn made(name: &str, args: &[Val], text: &Rc<str>, other: Option<&str>) -> Option<Val> {
+    Some(match (name, args.len()) {
         ("replace", 3) => match args.get(2) {
             Some(Val::Text(with)) if other?.is_empty() => {
                 let _ = with;
