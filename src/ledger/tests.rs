@@ -82,6 +82,15 @@ fn events() -> Vec<(&'static str, Event)> {
         ("execution", Event::Execution(execution)),
         ("reply", Event::Reply(reply)),
         ("session-closed", Event::SessionClosed(SessionClosed { reason: "terminate".into() })),
+    ]
+    .into_iter()
+    .chain(access())
+    .collect()
+}
+
+/// Those of no session.
+fn access() -> [(&'static str, Event); 4] {
+    [
         (
             "login-refused",
             Event::LoginRefused(LoginRefused {
@@ -91,15 +100,6 @@ fn events() -> Vec<(&'static str, Event)> {
             }),
         ),
         ("configuration-loaded", Event::ConfigurationLoaded(vec![("pgveil.toml".into(), [0x44; 32])])),
-    ]
-    .into_iter()
-    .chain(access())
-    .collect()
-}
-
-/// Those of access.
-fn access() -> [(&'static str, Event); 2] {
-    [
         (
             "logged-in",
             Event::LoggedIn(LoggedIn {
