@@ -17,6 +17,7 @@ pub mod server;
 pub mod socket;
 pub mod sources;
 pub mod stand;
+pub mod ties;
 pub mod transcript;
 pub mod twins;
 pub mod wire;

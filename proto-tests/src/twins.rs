@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::outcome::{self, Judgement, Outcome};
 use crate::random::{Mode, Script};
 use crate::wire::Reply;
-use crate::{Identity, Stand, Wire};
+use crate::{Identity, Stand, Wire, ties};
 
 /// A worker's four connections.
 pub struct Twins {
@@ -60,6 +60,8 @@ const SHUFFLE: &str = "set session_replication_role = replica; do $do$ declare p
 static LAYING: Mutex<usize> = Mutex::new(0);
 /// The shape whose steps give one statement's rows.
 const CURSOR: &str = "cursor";
+/// How often the ties of windows are broken by chance.
+const TIES: usize = 12;
 /// The first step of what is rolled back.
 const BEGIN: &str = "begin";
 /// Ways of planning that give other results where a statement leaves them open.
@@ -201,10 +203,19 @@ impl Twins {
             self.shuffle();
             both(("shuffled", ""))
         });
-        let others = ways.filter_map(both).chain(laid);
+        let untied = Script {
+            steps: script.steps.iter().map(|sql| ties::broken(sql).unwrap_or_else(|| sql.clone())).collect(),
+            ..script.clone()
+        };
+        let ties = (0..if untied.steps == script.steps { 0 } else { TIES }).filter_map(|_| {
+            let both = [self.elsewhere("clinic", "", &untied)?, self.directly("clinic", "", &untied)?];
+            (fails || !both.iter().any(Outcome::fails)).then_some(both)
+        });
+        let others = ways.filter_map(both).chain(laid).chain(ties);
         let open = |columns: &[usize]| {
             let moved = |query: &str| a.shuffles(columns, &b) && self.moved(query, columns, width);
-            query.as_deref().is_some_and(|query| self.alone(query, columns, width) || moved(query))
+            let cut = |query: &str| fails && self.cut_elsewhere(query, columns);
+            query.as_deref().is_some_and(|query| self.alone(query, columns, width) || moved(query) || cut(query))
         };
         outcome::judge([&a, &b], &direct, others, open)
     }
@@ -226,6 +237,18 @@ impl Twins {
         let Some(whole) = self.asked_first(query) else { return false };
         let mut orders = (1..=width).flat_map(|at| ["", " desc"].map(|way| format!("{query} order by {at}{way}")));
         orders.any(|ordered| self.asked_first(&ordered).is_some_and(|ordered| whole.differs(columns, &ordered)))
+    }
+
+    /// True if a query that fails comes to another place in the first database itself when the partitions of its windows come in
+    /// another order: they come sorted by what they are made of, whatever is asked.
+    fn cut_elsewhere(&self, query: &str, columns: &[usize]) -> bool {
+        let asked = |sql: &str| {
+            let script = Script { steps: vec![sql.to_owned()], mode: Mode::Simple, shape: "query" };
+            self.directly("clinic", "", &script)
+        };
+        let Some(whole) = asked(query) else { return false };
+        let mut others = (0..TIES).map_while(|salt| ties::repartitioned(query, salt));
+        whole.fails() && others.any(|other| asked(&other).is_some_and(|other| whole.differs(columns, &other)))
     }
 
     /// What a query gives from the first database directly, if it does not fail.

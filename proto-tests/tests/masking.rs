@@ -329,6 +329,48 @@ fn a_rule_that_answers_in_a_statements_place_is_masked() {
 }
 
 #[test]
+fn what_is_sorted_among_known_values_is_not_found() {
+    let mut wire = agent();
+    // The server sorts to group: where a known value comes among rows tells on which side of it each of theirs lies.
+    let mixed =
+        "(select id, ssn as v from clinical.patients where id < 8 union all values (-1, '500-00-0000'), (-2, '250-00-0000')) x";
+    for oracle in [
+        format!("select id, count(*) over (partition by v) from {mixed}"),
+        format!("select id, count(*) from {mixed} group by v, id"),
+        format!("select min(id) from {mixed} group by v"),
+        format!("select distinct v, id from {mixed}"),
+        format!("select distinct on (v) id from {mixed}"),
+        format!("(select v, id from {mixed}) except select 'x', 0"),
+        "select ssn, id from clinical.patients where id < 8 union select '500-00-0000', -1".to_owned(),
+        "select ssn, id from clinical.patients where id < 8 union select lpad(n::text, 9, '0'), -n from generate_series(1, 9) n"
+            .to_owned(),
+        "select p.id, x.n from clinical.patients p full join (values ('500-00-0000', 1)) x(v, n) on p.ssn = x.v".to_owned(),
+        "select id, n from clinical.patients p full join (values ('500-00-0000', 1)) x(ssn, n) using (ssn)".to_owned(),
+        "select id, count(*) over (partition by case when id = 3 then '500-00-0000' else ssn end) from clinical.patients"
+            .to_owned(),
+        "select count(*), min(id) from clinical.patients group by coalesce(ssn, '500-00-0000')".to_owned(),
+        "select array_agg(distinct (v, id)) from (select id, ssn as v from clinical.patients union all select -1, '5') x"
+            .to_owned(),
+        "select ssn as v, id from clinical.patients union select code, 0 from clinical.observations".to_owned(),
+    ] {
+        let direct = Wire::owner(&STAND).query(&oracle).sqlstate();
+        assert_eq!((direct, wire.query(&oracle).sqlstate().as_deref()), (None, Some("42501")), "{oracle}");
+    }
+    for honest in [
+        "select ssn, id from clinical.patients where id < 8 union all select '500-00-0000', -1",
+        "select distinct ssn from clinical.patients where id < 8 union select ssn from clinical.patients where id < 9",
+        "select ssn from clinical.patients where id < 8 union select null",
+        "select count(*) from clinical.patients group by coalesce(ssn, 'unknown')",
+        "select distinct case when id < 5 then ssn end from clinical.patients where id < 8",
+        "select a.id from clinical.patients a full join clinical.patients b on a.ssn = b.ssn and a.id = b.id where a.id < 8",
+    ] {
+        let reply = wire.query(honest);
+        assert_eq!(reply.sqlstate(), None, "{honest}");
+        RAW.assert_clean(honest, &reply.bytes());
+    }
+}
+
+#[test]
 fn what_a_statement_counts_up_finds_nothing() {
     let mut wire = agent();
     let mrn = STAND.owner("select mrn from clinical.patients where id = 7");

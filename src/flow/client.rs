@@ -195,7 +195,8 @@ impl<R: Ruling, P> Flow<R, P> {
                 let query = Frame::new(bytes.clone()).and_then(|frame| wire::Query::read(&frame));
                 query.ok().map(|query| (wire::parse(b"", &query.text), Bytes::new()))
             }
-            Waiting::Parse { bytes, name } if unread => Some((bytes.clone(), name.clone())),
+            // Of a long one only the beginning is here: what follows would be taken for the rest of it.
+            Waiting::Parse { bytes, name } if unread && Frame::new(bytes.clone()).is_ok() => Some((bytes.clone(), name.clone())),
             _ => None,
         };
         let parsed = parse.map(|(parse, name)| {

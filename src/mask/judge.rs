@@ -128,7 +128,7 @@ impl Remnant<'_> {
         match how {
             Use::Null | Use::Group if !self.computed => true,
             Use::Equal => self.predicates() >= Predicates::Equality,
-            Use::Null | Use::Group | Use::Order | Use::Match | Use::Fail => self.predicates() == Predicates::Allow,
+            Use::Null | Use::Group | Use::Among | Use::Order | Use::Match | Use::Fail => self.predicates() == Predicates::Allow,
         }
     }
 }

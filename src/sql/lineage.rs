@@ -120,6 +120,8 @@ pub enum Use {
     Group,
     /// Whether it is equal to a value: `=`, `<>`, IN, equi-joins, set operations that compare, of the column as it is.
     Equal,
+    /// Where it comes among other stored values: what is sorted to be grouped, DISTINCT, a UNION or joined in full comes in that order.
+    Among,
     /// Its order: `<`, BETWEEN, ORDER BY, `max`.
     Order,
     /// Anything else that decides which rows come, in what order, or which branch is taken: patterns, functions of it, truth.

@@ -415,7 +415,7 @@ fn condition(reader: &mut Reader<'_>, join: &mut Join, outer: bool, side: Side) 
         } else {
             join.inner.push(condition)
         }
-        join.joints.push(Joint::On(!outer));
+        join.joints.push(Joint::On(outer.then_some(side)));
         return Ok(());
     }
     reader.need("using")?;

@@ -22,6 +22,7 @@ mod queries;
 mod questions;
 mod resolve;
 mod scope;
+mod sorted;
 mod table;
 mod value;
 
@@ -66,6 +67,8 @@ struct Tracer<'a> {
     /// Names of the columns of scalar queries, by their place.
     scalars: HashMap<*const Query, Rc<str>>,
     clean: Shared,
+    /// What stands for nothing.
+    void: Shared,
     depth: usize,
     work: usize,
     asks: Asks,
@@ -88,6 +91,7 @@ impl<'a> Tracer<'a> {
             arguments: None,
             scalars: HashMap::new(),
             clean: Rc::new(Value::clean(0)),
+            void: Rc::new(Value::void(0)),
             depth: 0,
             work: 0,
             asks: Asks::default(),

@@ -327,8 +327,8 @@ pub(super) enum Joint {
     Natural(Side),
     /// By the columns of USING, with its alias.
     Using(Side, Vec<String>, Option<String>),
-    /// By the next condition of the inner (true) or outer joins.
-    On(bool),
+    /// By the next condition of the inner joins, or of the outer ones with the side that they keep.
+    On(Option<Side>),
 }
 
 /// Which side's rows are kept whole.

@@ -68,9 +68,12 @@ fn amid_copy(stage: &mut Stage<'_>) {
     stage.end(&mut wire);
     let mut wire = stage.connect();
     stage.ask(&mut wire, &["create temp table ac(i int)"]);
-    wire.ask("copy ac from stdin");
+    // the lock tells that the first row has been taken
+    wire.ask("copy ac from stdin where pg_advisory_lock_shared(1601) is not null");
     stage.until(&mut wire, b"G", 1);
     wire.send(&copy_data("1\n")).unwrap();
+    let waits = "select count(*) from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and wait_event = 'ClientRead'";
+    stage.owner_until(&format!("{waits} and pid = {}", wire.key.0), "1");
     terminate_backend(stage, &wire);
     stage.end(&mut wire);
 }

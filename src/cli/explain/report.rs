@@ -248,6 +248,7 @@ fn use_name(how: Use) -> &'static str {
         Use::Null => "null",
         Use::Group => "group",
         Use::Equal => "equal",
+        Use::Among => "among",
         Use::Order => "order",
         Use::Match => "match",
         Use::Fail => "fail",

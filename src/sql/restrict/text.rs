@@ -1,7 +1,5 @@
 //! Texts that functions make of texts.
 
-use std::rc::Rc;
-
 use super::functions::{between, size};
 use super::value::{Val, ids, mix};
 
@@ -70,17 +68,21 @@ pub(super) fn texts(name: &str, field: Option<&str>, args: &[Val]) -> Option<Val
         },
         ("substr" | "substring", 2) if other.is_none() => Val::text(&cut(text, place(args.get(1)?)?, None)),
         ("substr" | "substring", 3) if other.is_none() => Val::text(&cut(text, place(args.get(1)?)?, Some(place(args.get(2)?)?))),
-        _ => return made(name, args, text, other),
+        ("lpad" | "rpad", 2 | 3) => {
+            Val::text(&padded(text, place(args.get(1)?)?, text_at(args, 2).unwrap_or(" "), name == "lpad")?)
+        }
+        ("split_part", 3) => Val::text(split(text, other?, place(args.get(2)?)?)?),
+        _ => return edited(name, text, other, args),
     })
 }
 
-/// A text that is made of others.
-fn made(name: &str, args: &[Val], text: &Rc<str>, other: Option<&str>) -> Option<Val> {
+/// Texts that others are put into.
+fn edited(name: &str, text: &str, other: Option<&str>, args: &[Val]) -> Option<Val> {
     Some(match (name, args.len()) {
         ("replace", 3) => match args.get(2) {
             Some(Val::Text(with)) if other?.is_empty() => {
                 let _ = with;
-                Val::Text(text.clone())
+                Val::text(text)
             }
             Some(Val::Text(with)) => Val::text(&text.replace(other?, with)),
             _ => return None,
@@ -93,10 +95,6 @@ fn made(name: &str, args: &[Val], text: &Rc<str>, other: Option<&str>) -> Option
             };
             Val::text(&text.chars().filter_map(put).collect::<String>())
         }
-        ("lpad" | "rpad", 2 | 3) => {
-            Val::text(&padded(text, place(args.get(1)?)?, text_at(args, 2).unwrap_or(" "), name == "lpad")?)
-        }
-        ("split_part", 3) => Val::text(split(text, other?, place(args.get(2)?)?)?),
         ("overlay", 3 | 4) => {
             let (with, from) = (other?, place(args.get(2)?)?);
             let count = match args.get(3) {

@@ -33,6 +33,32 @@ pub(super) fn is_empty(expr: &Expr) -> bool {
     text(expr).is_some_and(str::is_empty)
 }
 
+/// True for NULL, zero, and words that stand for nothing: what comes before or after one of them tells little, and they cannot be chosen.
+pub(super) fn is_void(value: &Value) -> bool {
+    const WORDS: [&str; 14] = [
+        "",
+        "-",
+        "--",
+        "?",
+        "n/a",
+        "na",
+        "none",
+        "null",
+        "unknown",
+        "other",
+        "missing",
+        "not recorded",
+        "not specified",
+        "total",
+    ];
+    match value {
+        Value::Null => true,
+        Value::Number(number) => *number == 0.0,
+        Value::Text(text) => WORDS.iter().any(|word| text.trim().eq_ignore_ascii_case(word)),
+        Value::Bool(_) | Value::Other => false,
+    }
+}
+
 /// True for a type of which every whole number is a value: its value is then the number written.
 fn is_number(kind: &TypeName) -> bool {
     !kind.array && is_one_of(kind, &["int", "integer", "int4", "bigint", "int8", "numeric", "decimal"])

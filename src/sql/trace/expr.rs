@@ -15,10 +15,11 @@ impl<'a> Tracer<'a> {
     /// What an expression is made of.
     pub(super) fn expr(&mut self, expr: &'a Expr) -> Shared {
         match expr {
+            Expr::Value(value) if constant::is_void(value) && !matches!(value, Constant::Number(_)) => self.void.clone(),
             Expr::Value(Constant::Bool(_)) => Rc::new(Value::clean(BOOL)),
             Expr::Value(Constant::Number(number)) => {
                 let small = number.abs() <= super::operators::SMALL_MAX;
-                Rc::new(Value { small, ..Value::clean(super::cast::NUMERIC) })
+                Rc::new(Value { small, void: *number == 0.0, ..Value::clean(super::cast::NUMERIC) })
             }
             Expr::Value(Constant::Text(text)) if constant::is_usual_time(text) => {
                 Rc::new(Value { small: true, ..Value::clean(0) })
@@ -195,7 +196,7 @@ impl<'a> Tracer<'a> {
                 results.add(&otherwise);
             }
             None => {
-                results.add(&self.clean);
+                results.add(&self.void);
             }
         }
         let results = results.kept();
@@ -205,9 +206,10 @@ impl<'a> Tracer<'a> {
         }
         // What decides was asked above.
         let (kind, plain, small, there) = (results.kind, results.plain, results.small, results.there);
+        let known = results.known;
         let mut sum = Sum::new();
         self.work += sum.add(&results) + sum.add(&asked);
-        Rc::new(Value { kind, plain, small, there, mixed: true, ..sum.kept() })
+        Rc::new(Value { kind, plain, small, there, known, mixed: true, ..sum.kept() })
     }
 
     /// Fields and elements.

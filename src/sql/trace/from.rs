@@ -104,12 +104,17 @@ impl<'a> Tracer<'a> {
                 Joint::Using(side, columns, alias) => {
                     self.merge(items, (left, right), *side, Some(columns), alias.as_deref());
                 }
-                Joint::On(is_inner) => {
-                    let condition = if *is_inner { inner.next() } else { outer.next() };
+                Joint::On(kept) => {
+                    let condition = if kept.is_none() { inner.next() } else { outer.next() };
                     // All of them, as in a long chain of joins, change place without being copied.
                     let joined = if left == 0 { std::mem::take(items) } else { items.split_off(left) };
                     self.levels.push(Level { items: joined });
-                    condition.into_iter().for_each(|condition| self.condition(condition));
+                    if let Some(condition) = condition {
+                        self.condition(condition);
+                        if *kept == Some(Side::Both) {
+                            self.joined_in_full(condition);
+                        }
+                    }
                     let mut joined = self.levels.pop().unwrap_or_default().items;
                     if items.is_empty() {
                         *items = joined;
@@ -194,6 +199,7 @@ impl<'a> Tracer<'a> {
             Side::Left => left,
             Side::Right => right,
             Side::Both => {
+                self.merged_rows(&left, &right);
                 let mut sum = Sum::new();
                 sum.add(&left);
                 sum.add(&right);

@@ -368,7 +368,9 @@ impl<'a> Tracer<'a> {
             }
         }
         if rest.is_empty() || rest.iter().all(|other| other.is_clean()) {
-            kept.mixed |= matches!(name, "lag" | "lead") && rest.len() > 1;
+            let default = rest.get(1).filter(|_| matches!(name, "lag" | "lead"));
+            kept.mixed |= default.is_some();
+            kept.known |= default.is_some_and(|default| !default.void);
             return Rc::new(kept);
         }
         Rc::new(Value { kind, ..sum.kept() })
@@ -386,7 +388,8 @@ impl<'a> Tracer<'a> {
         args.iter().skip(1).filter(|arg| !arg.is_clean()).for_each(|arg| {
             sum.add(&arg.through("nullif", Some(ANY), 0));
         });
-        Rc::new(Value { mixed: true, direct: false, there: first.there, kind: first.kind, ..sum.kept() })
+        let known = first.known;
+        Rc::new(Value { mixed: true, known, direct: false, there: first.there, kind: first.kind, ..sum.kept() })
     }
 
     /// Parts of documents by keys given as arguments.

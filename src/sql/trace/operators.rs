@@ -174,7 +174,7 @@ fn parts(sign: &str, document: &Value, paths: Option<Vec<Vec<JsonStep>>>) -> Sha
 
 /// A document to which constants are added, or in which they replace what was there: the rest stays in its place.
 pub(super) fn patch(document: &Value) -> Shared {
-    Rc::new(Value { direct: false, plain: false, mixed: true, ..document.clone() })
+    Rc::new(Value { direct: false, plain: false, mixed: true, known: true, ..document.clone() })
 }
 
 /// Keys of an object, or strings of an array.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::many::{as_many, is_counted, searched};
 use super::scope::{Columns, Level};
 use super::value::{Column, Many, Shared, Sum, Value};
-use super::{Output, Tracer};
+use super::{Output, Tracer, constant};
 use crate::sql::lineage::{Untraced, Use};
 use crate::sql::tree::{Arm, Change, Cte, Expr, Link, Query, Role, Select, Value as Constant, With};
 
@@ -219,6 +219,12 @@ impl<'a> Tracer<'a> {
             let how = if same { Use::Group } else { searched(Use::Equal, counted) };
             self.asks.ask(how, Use::Match, &left.value);
             self.asks.ask(how, Use::Match, &right.value);
+            if !same && !link.except && !link.intersect {
+                self.merged_rows(&left.value, &right.value);
+            } else {
+                // Rows of one arm that are left over, or stand in both.
+                [left, right].into_iter().filter(|one| !one.value.is_one_column()).for_each(|one| self.grouped(&one.value));
+            }
         }
     }
 
@@ -229,7 +235,7 @@ impl<'a> Tracer<'a> {
         for output in [left, right] {
             match output {
                 Ok(columns) => {
-                    columns.iter().for_each(|column| self.asks.ask(Use::Equal, Use::Match, &column.value));
+                    columns.iter().for_each(|column| self.asks.ask(Use::Order, Use::Match, &column.value));
                 }
                 Err(why) => self.asks.ask(Use::Match, Use::Match, &Value::untraced(*why)),
             }
@@ -286,7 +292,8 @@ impl<'a> Tracer<'a> {
                 if let Expr::Value(_) | Expr::Parameter(_) = value
                     && self.arguments.is_none()
                 {
-                    sum.add(&self.clean);
+                    let void = matches!(value, Expr::Value(value) if constant::is_void(value));
+                    sum.add(if void { &self.void } else { &self.clean });
                     continue;
                 }
                 let value = self.expr(value);
@@ -382,19 +389,6 @@ impl<'a> Tracer<'a> {
             let value = self.key(key, output, false);
             self.grouped(&value);
         }
-    }
-
-    /// What grouping by a value asks.
-    pub(super) fn grouped(&mut self, value: &Value) {
-        if let Some(row) = &value.row {
-            for column in row.iter() {
-                let how = if column.value.is_one_column() { Use::Group } else { Use::Equal };
-                self.asks.ask(how, Use::Match, &column.value);
-            }
-            return;
-        }
-        let how = if value.is_one_column() { Use::Group } else { Use::Equal };
-        self.asks.ask(how, Use::Match, value);
     }
 
     /// What a key of a window asks.

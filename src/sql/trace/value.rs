@@ -26,6 +26,11 @@ pub(super) struct Value {
     pub(super) direct: bool,
     /// True if constants or other columns can stand in its place.
     pub(super) mixed: bool,
+    /// True if what stands in its place can be of the statement's own choice, so that who sees it sorted sees where its columns
+    /// lie between known values.
+    pub(super) known: bool,
+    /// True for a constant that is NULL, or a word for nothing.
+    pub(super) void: bool,
     /// True if nothing has been computed with it: it is a column, or a part of a document.
     pub(super) plain: bool,
     /// True if it is a number too small to overflow anything: a length, a year; a time in the usual range.
@@ -68,9 +73,14 @@ impl Value {
         Self { kind, mixed: true, ..Self::default() }
     }
 
+    /// NULL, or a word for nothing.
+    pub(super) fn void(kind: Oid) -> Self {
+        Self { void: true, ..Self::clean(kind) }
+    }
+
     /// What could not be traced.
     pub(super) fn untraced(why: Untraced) -> Self {
-        Self { untraced: Some(why), mixed: true, ..Self::default() }
+        Self { untraced: Some(why), mixed: true, known: true, ..Self::default() }
     }
 
     /// A column as it is.
@@ -162,6 +172,7 @@ impl Value {
             functions: self.functions.clone(),
             untraced: self.untraced,
             mixed: self.mixed,
+            known: self.known,
             many: self.many,
             kind,
             ..Self::default()
@@ -182,12 +193,13 @@ pub(super) struct Sum {
     sorted: usize,
     plain: bool,
     there: bool,
+    void: bool,
 }
 
 impl Sum {
     /// Nothing yet.
     pub(super) fn new() -> Self {
-        Self { plain: true, there: true, ..Self::default() }
+        Self { plain: true, there: true, void: true, ..Self::default() }
     }
 
     /// Takes a value in, as one that may stand in the whole's place; gives what it cost.
@@ -195,6 +207,9 @@ impl Sum {
         let cost = 1 + value.sources.len() + value.functions.len();
         let same = self.parts > 0 && self.value.sources == value.sources;
         self.value.mixed |= value.mixed || (self.parts > 0 && !same);
+        let computed = |source: &Source| !matches!(source.way, Way::Kept | Way::Part(_) | Way::Counted);
+        self.value.known |= value.known || value.is_clean() && !value.void || value.sources.iter().any(computed);
+        self.void &= value.void;
         self.plain &= value.plain || value.is_clean();
         self.there &= value.there || value.is_clean();
         self.value.many = self.value.many.max(value.many);
@@ -230,6 +245,7 @@ impl Sum {
     pub(super) fn kept(mut self) -> Value {
         self.tidy();
         self.value.plain = self.plain && self.parts > 0;
+        self.value.void = self.void && self.parts > 0;
         self.value.there = self.there && self.parts > 0;
         if self.value.sources.len() > SOURCES_MAX {
             self.value.sources.clear();
