@@ -87,10 +87,12 @@ impl Rules {
         })
     }
 
+    /// When it ends: as long as it would let somebody in, so long does the session last that it has opened.
     fn times(&self, claims: &Claims, now: Timestamp) -> Result<Timestamp, TokenFault> {
         let now = now.as_second();
         let expires = claims.seconds("exp")?.ok_or(TokenFault::Claim("exp"))?;
-        if expires.saturating_add(self.leeway_s) <= now {
+        let until = expires.saturating_add(self.leeway_s);
+        if until <= now {
             return Err(TokenFault::Expired);
         }
         for name in ["nbf", "iat"] {
@@ -98,7 +100,7 @@ impl Rules {
                 return Err(TokenFault::Early);
             }
         }
-        Timestamp::from_second(expires).map_err(|_| TokenFault::Claim("exp"))
+        Timestamp::from_second(until).map_err(|_| TokenFault::Claim("exp"))
     }
 
     fn audience(&self, claims: &Claims) -> Result<(), TokenFault> {
