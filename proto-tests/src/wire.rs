@@ -532,6 +532,12 @@ impl Pipeline<'_> {
         self
     }
 
+    /// Parse with the types of its first parameters.
+    pub fn parse_typed(&mut self, name: &str, sql: &str, types: &[u32]) -> &mut Self {
+        frontend::parse(name, sql, types.iter().copied(), self.out).unwrap();
+        self
+    }
+
     /// Bind with text parameters; `result` is the format of all columns.
     pub fn bind(&mut self, portal: &str, statement: &str, values: &[Option<&str>], result: i16) -> &mut Self {
         let put = |value: &Option<&str>, out: &mut BytesMut| {

@@ -329,6 +329,44 @@ fn a_rule_that_answers_in_a_statements_place_is_masked() {
 }
 
 #[test]
+fn what_the_server_cuts_is_masked_whole() {
+    let mut wire = agent();
+    // Beside a value of type `name` the server makes a text one too, and cuts it to 63 bytes: half an identifier is none to look for.
+    let note = "(select body from clinical.clinical_notes where id = 1)";
+    for sql in [
+        format!("select current_user union all select {note}"),
+        format!("select pg_catalog.name('a') union all select {note}"),
+        format!("select coalesce(null::name, {note})"),
+        format!("select (coalesce(null::name, {note}))::text"),
+        format!("select case when now() is not null then {note} else current_schema() end"),
+        format!("select (array[session_user, {note}])[2]"),
+        format!("select v from (values (current_database()), ({note})) t(v)"),
+        format!("select x::text from (select attname as x from pg_attribute where attnum = -1 union all select {note}) y"),
+        format!("prepare cut(name) as select coalesce($1, {note}); execute cut(null)"),
+    ] {
+        let direct = Wire::owner(&STAND).query(&sql);
+        let cut = |cell: &String| cell.len() == 63;
+        assert!(direct.rows().iter().flatten().flatten().any(cut), "{sql}: the server cuts");
+        let reply = wire.query(&sql);
+        RAW.assert_clean(&sql, &reply.bytes());
+        assert_eq!(reply.sqlstate(), None, "{sql}");
+        assert!(!reply.rows().iter().flatten().flatten().any(|cell| cell.contains(' ')), "{sql}: {:?}", reply.rows());
+    }
+    wire.pipeline(|out| {
+        out.parse_typed("", &format!("select coalesce($1, {note})"), &[19]).bind("", "", &[None], 0).execute("", 0).sync();
+    });
+    assert_eq!(wire.reply().sqlstate().as_deref(), Some("42501"));
+    // Nothing is cut beside a text.
+    for sql in [
+        format!("select {note} union all select 'x'"),
+        format!("select coalesce({note}, upper('x'))"),
+        format!("select {note} union all select current_user"),
+    ] {
+        assert!(wire.query(&sql).rows()[0][0].as_deref().is_some_and(|text| text.len() > 63), "{sql}");
+    }
+}
+
+#[test]
 fn what_is_sorted_among_known_values_is_not_found() {
     let mut wire = agent();
     // The server sorts to group: where a known value comes among rows tells on which side of it each of theirs lies.

@@ -53,6 +53,8 @@ pub(crate) enum Fault {
     NoPortal(String),
     /// What a portal names or calls has been defined anew since it was bound.
     Redefined,
+    /// A parameter is declared to be of the type `name` beside masked columns: what is put together with it is cut.
+    NameParameter,
     /// A COPY whose rows cannot be masked on their way.
     Uncopied,
     /// The catalog cannot be read, so nothing can be decided.
@@ -79,7 +81,7 @@ impl Fault {
             Self::Redefined => "0A000",
             Self::NoStatement(_) => "26000",
             Self::NoPortal(_) => "34000",
-            Self::Unmaskable | Self::Uncopied => "42501",
+            Self::Unmaskable | Self::Uncopied | Self::NameParameter => "42501",
         }
     }
 
@@ -117,6 +119,9 @@ impl Fault {
             Self::NoStatement(name) => format!("prepared statement \"{name}\" does not exist"),
             Self::NoPortal(name) => format!("portal \"{name}\" does not exist"),
             Self::Redefined => "what this statement names or calls has been defined anew since it was bound: bind it again".into(),
+            Self::NameParameter => {
+                "statement refused by policy: a parameter of the type name beside masked columns; declare it as text, or leave it open".into()
+            }
             Self::Uncopied => {
                 "statement refused by policy: masks cannot follow a COPY of masked columns with these options, this encoding or these columns".into()
             }

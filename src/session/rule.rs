@@ -17,6 +17,9 @@ use crate::sql::{Analysis, Facts, UnknownReason, Verb};
 use crate::tally::{Decided, UpstreamFault};
 use crate::wire::{self, client_tag};
 
+/// The type `name`, of 63 bytes at most: beside a parameter declared to be one, the server makes texts to such before they are masked.
+const NAME_OID: u32 = 19;
+
 impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay<C, S> {
     /// Rules on one question of the conversation.
     pub(super) async fn rule(&mut self, asked: Asked<Ruling>) -> Result<(), End> {
@@ -115,6 +118,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             self.names.parsed(&parse.name);
         }
         let number = self.recording.statement(&verdict, &parse.name, true).map_err(|_| End::LogFailed)?;
+        let is_name = |oid: &u32| verdict.sight.catalog.base_type(*oid) == NAME_OID;
+        if !verdict.sight.masks.is_empty() && verdict.decision.touches_masked && parse.parameter_oids.iter().any(is_name) {
+            self.flow.refuse(Fault::NameParameter.error(), number, &mut self.out);
+            return Ok(());
+        }
         // Preparing is not running: a person is asked at Bind or Execute.
         let due = verdict.decision.outcome == Outcome::Block;
         let ruling = Ruling::statement(verdict, number, false, self.mark);

@@ -8,14 +8,18 @@ use super::{expr, query, trace};
 
 pub(super) fn prepare(course: &Course<'_>, reader: &mut Reader<'_>) -> Read<Facts> {
     let name = reader.name()?;
+    let mut kinds = Vec::new();
     if reader.eat_sign("(") {
-        reader.list(Reader::type_name)?;
+        kinds = reader.list(Reader::type_name)?;
         reader.need_sign(")")?;
     }
     reader.need("as")?;
     // By the time it is executed, a temporary relation may be gone and another one of its name in its place.
     let later = Course::bare(course.setting);
-    let inner = changes(&later, reader)?;
+    let mut inner = changes(&later, reader)?;
+    if kinds.iter().any(|kind| trace::cuts(course.setting.catalog, kind)) {
+        inner.columns = None;
+    }
     Ok(with_shift(Facts::of(Verb::Prepare), Shift::Prepared(name, Box::new(inner))))
 }
 

@@ -27,6 +27,7 @@ mod table;
 mod value;
 
 pub(super) use body::{BODIES_NESTED_MAX, bodies, defaults};
+pub(super) use cast::cuts;
 pub(super) use entry::{Traced, changed, condition, copied, values};
 pub use entry::{expression, view_columns};
 #[cfg(test)]

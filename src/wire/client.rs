@@ -45,6 +45,11 @@ fn begun(head: &Bytes) -> Body<'_> {
     Body::new(head.first().copied().unwrap_or_default(), head.get(HEADER_BYTES..).unwrap_or_default())
 }
 
+/// What is there of a text: up to its final zero byte, if that is there.
+fn text_begun<'a>(body: &Body<'a>) -> &'a [u8] {
+    body.rest().split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 /// Query: one text, any number of statements.
 #[derive(Debug, Clone)]
 pub struct Query {
@@ -70,7 +75,7 @@ impl Query {
     /// A field missing that should be there.
     pub fn begun(head: &Bytes) -> Result<Self, Malformed> {
         let body = begun(head);
-        Ok(Self { text: head.slice_ref(body.rest()) })
+        Ok(Self { text: head.slice_ref(text_begun(&body)) })
     }
 }
 
@@ -106,7 +111,7 @@ impl Parse {
     pub fn begun(head: &Bytes) -> Result<Self, Malformed> {
         let mut body = begun(head);
         let name = head.slice_ref(body.string()?);
-        Ok(Self { name, text: head.slice_ref(body.rest()), parameter_oids: Vec::new() })
+        Ok(Self { name, text: head.slice_ref(text_begun(&body)), parameter_oids: Vec::new() })
     }
 }
 

@@ -118,6 +118,12 @@ pub(super) fn element(catalog: &Catalog, kind: Oid) -> Option<Oid> {
     }
 }
 
+/// True for the type `name`, domains over it and arrays of it: texts beside such a value become one, and are cut.
+pub(in super::super) fn cuts(catalog: &Catalog, kind: &TypeName) -> bool {
+    let one = TypeName { array: false, ..kind.clone() };
+    catalog.base_type(by_name(catalog, &one)) == super::value::NAME
+}
+
 /// The type of a name; 0 if it may be several or none.
 pub(super) fn by_name(catalog: &Catalog, kind: &TypeName) -> Oid {
     let Some(last) = kind.name.last() else { return 0 };

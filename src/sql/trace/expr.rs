@@ -166,12 +166,12 @@ impl<'a> Tracer<'a> {
             let value = self.expr(expr);
             self.work += sum.add(&value);
         }
-        Rc::new(Value { plain: false, kind: super::cast::ARRAY, ..sum.kept() })
+        Rc::new(Value { plain: false, kind: super::cast::ARRAY, ..sum.chosen(self.catalog) })
     }
 
     fn case(&mut self, subject: Option<&'a Expr>, branches: &'a [(Expr, Expr)], otherwise: Option<&'a Expr>) -> Shared {
         let mut conditions = Sum::new();
-        let mut results = Sum::new();
+        let mut each = Vec::with_capacity(branches.len());
         let subject = subject.map(|subject| self.side(subject));
         let mut counted = subject.as_ref().is_some_and(|(_, counted)| *counted);
         for (condition, result) in branches {
@@ -183,23 +183,22 @@ impl<'a> Tracer<'a> {
             } else {
                 self.condition(condition);
             }
-            let result = self.expr(result);
-            self.work += results.add(&result);
+            each.push(self.expr(result));
         }
         if let Some((value, _)) = &subject {
             self.asks.ask(searched(Use::Equal, counted), Use::Match, value);
             conditions.add(value);
         }
-        match otherwise {
-            Some(otherwise) => {
-                let otherwise = self.expr(otherwise);
-                results.add(&otherwise);
-            }
-            None => {
-                results.add(&self.void);
-            }
+        // The server looks at the type of ELSE first.
+        let otherwise = match otherwise {
+            Some(otherwise) => self.expr(otherwise),
+            None => self.void.clone(),
+        };
+        let mut results = Sum::new();
+        for result in std::iter::once(&otherwise).chain(&each) {
+            self.work += results.add(result);
         }
-        let results = results.kept();
+        let results = results.chosen(self.catalog);
         let asked = conditions.kept().through("case", Some(ANY), results.kind);
         if asked.is_clean() {
             return Rc::new(results);

@@ -203,7 +203,7 @@ impl<'a> Tracer<'a> {
                 let mut sum = Sum::new();
                 sum.add(&left);
                 sum.add(&right);
-                Rc::new(sum.kept())
+                Rc::new(sum.chosen(self.catalog))
             }
         }
     }

@@ -6,7 +6,7 @@ use super::Tracer;
 use super::aside::{ANY, aside};
 use super::body::Given;
 use super::cast::{BOOL, JSONB, Sort, TEXT, sort};
-use super::value::{Column, Shared, Sum, Value};
+use super::value::{Column, NAME, Shared, Sum, Value};
 use super::{cast, constant, fail, json};
 use crate::sql::facts::FunctionName;
 use crate::sql::lineage::{JsonStep, Untraced, Use};
@@ -261,6 +261,18 @@ impl<'a> Tracer<'a> {
         Rc::new(if matches!(name, "extract" | "trim") { through.there_with(args) } else { through })
     }
 
+    /// One of these, whichever.
+    fn either(&mut self, list: &[Shared]) -> Shared {
+        if let [only] = list {
+            return only.clone();
+        }
+        let mut sum = Sum::new();
+        for value in list {
+            self.work += sum.add(value);
+        }
+        Rc::new(sum.chosen(self.catalog))
+    }
+
     /// All of these as one value.
     pub(super) fn sum(&mut self, list: &[Shared]) -> Shared {
         if let [only] = list {
@@ -346,7 +358,7 @@ impl<'a> Tracer<'a> {
 
     fn one_of(&mut self, name: &str, args: &[Shared], count: usize) -> Shared {
         let own = args.get(..count.min(args.len())).unwrap_or_default();
-        let value = self.sum(own);
+        let value = self.either(own);
         let kind = match name {
             "array_agg" => cast::ARRAY,
             "unnest" => cast::element(self.catalog, value.kind).unwrap_or(0),
@@ -373,7 +385,7 @@ impl<'a> Tracer<'a> {
             kept.known |= default.is_some_and(|default| !default.void);
             return Rc::new(kept);
         }
-        Rc::new(Value { kind, ..sum.kept() })
+        Rc::new(Value { kind, ..sum.chosen(self.catalog) })
     }
 
     fn nullif(&mut self, args: &[Shared], written: &[Expr]) -> Shared {
@@ -446,7 +458,7 @@ impl<'a> Tracer<'a> {
         args.iter().for_each(|arg| self.fail(arg));
         let all: Vec<Shared> = args.into_iter().chain(self.defaults(&function)).collect();
         let value = self.sum(&all);
-        let mut value = Value { row: None, plain: false, kind: 0, ..value.as_ref().clone() };
+        let mut value = Value { row: None, plain: false, kind: 0, any_kind: true, ..value.as_ref().clone() };
         value.functions.push(function);
         value.functions.sort_unstable();
         value.functions.dedup();
@@ -456,7 +468,7 @@ impl<'a> Tracer<'a> {
     /// What a function gives whose text gives these columns: a row under the names that the function has for them.
     fn as_results(&self, function: &FunctionName, columns: Rc<Vec<Column>>) -> Value {
         if let [only] = columns.as_slice() {
-            return Value { row: None, ..only.value.as_ref().clone() };
+            return Value { row: None, kind: 0, any_kind: true, ..only.value.as_ref().clone() };
         }
         let names = self.results(function).filter(|(names, _)| names.len() == columns.len());
         let Some((names, _)) = names else { return Value { row: None, ..super::scope::row(Ok(columns)) } };
@@ -528,6 +540,22 @@ fn result(name: &str) -> u32 {
         "string_to_array" | "array_remove" | "array_append" | "regexp_match" | "regexp_split_to_array" => cast::ARRAY,
         "bool_and" | "bool_or" | "every" | "starts_with" | "isfinite" => BOOL,
         "avg" | "round" | "trunc" | "ceil" | "floor" => cast::NUMERIC,
+        "current_database"
+        | "current_catalog"
+        | "current_schema"
+        | "current_user"
+        | "current_role"
+        | "session_user"
+        | "user"
+        | "getdatabaseencoding"
+        | "getpgusername"
+        | "name"
+        | "nameconcatoid"
+        | "namein"
+        | "namerecv"
+        | "pg_client_encoding"
+        | "pg_encoding_to_char"
+        | "pg_get_userbyid" => NAME,
         _ if SMALL.contains(&name) => 23,
         _ if TEXTS.contains(&name) => TEXT,
         _ => 0,

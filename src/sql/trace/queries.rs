@@ -199,7 +199,7 @@ impl<'a> Tracer<'a> {
             let mut sum = Sum::new();
             sum.add(&left.value);
             sum.add(&right.value);
-            Column { name: left.name.clone(), value: Rc::new(sum.kept()) }
+            Column { name: left.name.clone(), value: Rc::new(sum.chosen(self.catalog)) }
         };
         let mut columns: Vec<Column> = lefts.iter().enumerate().map(unite).collect();
         as_many(&mut columns, if recursive { Many::Counted } else { Many::Listed });
@@ -300,7 +300,10 @@ impl<'a> Tracer<'a> {
                 self.work += sum.add(&value);
             }
         }
-        let named = |(at, sum): (usize, Sum)| Column { name: format!("column{}", at + 1).into(), value: Rc::new(sum.kept()) };
+        let named = |(at, sum): (usize, Sum)| Column {
+            name: format!("column{}", at + 1).into(),
+            value: Rc::new(sum.chosen(self.catalog)),
+        };
         let mut columns: Vec<Column> = sums.into_iter().enumerate().map(named).collect();
         if rows.len() > 1 {
             as_many(&mut columns, Many::Listed);

@@ -3,12 +3,16 @@
 use std::rc::Rc;
 
 use super::aside::ANY;
-use crate::sql::catalog::Oid;
+use crate::sql::catalog::{Catalog, Oid};
 use crate::sql::facts::FunctionName;
 use crate::sql::lineage::{JsonStep, Lineage, SOURCES_MAX, Source, Step, Untraced, Way};
 
 /// How many sources are gathered before doubles are taken out.
 const GATHERED_MAX: usize = 512;
+/// How many types of values put together are told apart.
+const KINDS_MAX: usize = 16;
+/// The type `name`.
+pub(super) const NAME: Oid = 19;
 
 /// A value: shared, since a column is referred to again and again.
 pub(super) type Shared = Rc<Value>;
@@ -41,6 +45,8 @@ pub(super) struct Value {
     pub(super) many: Many,
     /// Its type; 0 if not known.
     pub(super) kind: Oid,
+    /// True if it may be of any type, as what functions of the schema give.
+    pub(super) any_kind: bool,
     /// The columns of a row.
     pub(super) row: Option<Rc<Vec<Column>>>,
 }
@@ -194,6 +200,9 @@ pub(super) struct Sum {
     plain: bool,
     there: bool,
     void: bool,
+    /// The types met; true for one of a value that comes from columns.
+    kinds: Vec<(Oid, bool)>,
+    any_kind: bool,
 }
 
 impl Sum {
@@ -210,6 +219,11 @@ impl Sum {
         let computed = |source: &Source| !matches!(source.way, Way::Kept | Way::Part(_) | Way::Counted);
         self.value.known |= value.known || value.is_clean() && !value.void || value.sources.iter().any(computed);
         self.void &= value.void;
+        self.any_kind |= value.any_kind;
+        let kind = (value.kind, !value.is_clean());
+        if !self.kinds.contains(&kind) && self.kinds.len() < KINDS_MAX {
+            self.kinds.push(kind);
+        }
         self.plain &= value.plain || value.is_clean();
         self.there &= value.there || value.is_clean();
         self.value.many = self.value.many.max(value.many);
@@ -239,6 +253,19 @@ impl Sum {
         self.value.sources.sort_unstable();
         self.value.sources.dedup();
         self.sorted = self.value.sources.len();
+    }
+
+    /// One of the values, in the type that the server finds for all: after one of type `name`, texts are cut to 63 bytes. The first
+    /// of known type decides.
+    pub(super) fn chosen(self, catalog: &Catalog) -> Value {
+        let is_name = |kind: Oid| kind != 0 && catalog.base_type(kind) == NAME;
+        let first = self.kinds.first().map_or(0, |(kind, _)| *kind);
+        let named = self.any_kind || self.kinds.iter().any(|(kind, _)| is_name(*kind));
+        let others = self.kinds.iter().any(|(kind, stored)| *stored && !is_name(*kind));
+        let open = first == 0 || is_name(first);
+        let cut = self.parts > 1 && open && (named && others || self.kinds.len() >= KINDS_MAX);
+        let value = self.kept();
+        if cut { Value { mixed: value.mixed, known: value.known, ..value.through("::name", None, NAME) } } else { value }
     }
 
     /// The whole: one of the values, whichever.
