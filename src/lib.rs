@@ -16,6 +16,8 @@ pub mod flow;
 #[cfg(feature = "server")]
 pub mod frontend;
 pub mod identity;
+#[cfg(feature = "server")]
+pub mod idp;
 pub mod ledger;
 pub mod mask;
 pub mod policy;

@@ -1,10 +1,12 @@
 //! What the end-to-end tests share: a stand, a raw protocol client, real clients, and the search for raw values.
 
+pub mod bearer;
 pub mod canary;
 pub mod cli;
 pub mod clients;
 pub mod faults;
 pub mod http;
+pub mod issuer;
 pub mod journal;
 pub mod numbers;
 pub mod outcome;
@@ -22,6 +24,7 @@ pub mod wire;
 
 pub use canary::Canaries;
 pub use cli::Ran;
+pub use issuer::Issuer;
 pub use socket::Way;
 pub use stand::{Identity, Stand};
 pub use wire::{Message, Wire};

@@ -249,6 +249,7 @@ impl Wire {
             }
             match (message.tag, message.body.get(3)) {
                 (b'E', _) => return Ok(Some(message)),
+                (b'R', Some(3)) => frontend::password_message(password.as_bytes(), &mut self.out)?,
                 (b'R', Some(10)) => frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), &mut self.out)?,
                 (b'R', Some(11)) => {
                     scram.update(&message.body[4..])?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use proto_tests::numbers::Numbers;
@@ -224,9 +224,10 @@ fn who_loses_access_amid_the_login_gets_no_answer() {
 fn reloads_by_the_dozen_disturb_nobody() {
     let mut changing = Changing::start();
     let stop = Arc::new(AtomicBool::new(false));
-    let asking: Vec<_> = ["AGENT", "CLINICIAN"]
-        .map(|who| {
-            let (mut wire, stop) = (changing.login(who), Arc::clone(&stop));
+    let turns: [Arc<AtomicU64>; 2] = Default::default();
+    let asking: Vec<_> = [("AGENT", &turns[0]), ("CLINICIAN", &turns[1])]
+        .map(|(who, turn)| {
+            let (mut wire, stop, turn) = (changing.login(who), Arc::clone(&stop), Arc::clone(turn));
             std::thread::spawn(move || {
                 wire.pipeline(|p| {
                     p.parse("kept", "select ssn, mrn from clinical.patients where id = 1").sync();
@@ -240,6 +241,7 @@ fn reloads_by_the_dozen_disturb_nobody() {
                     let reply = wire.reply();
                     assert_eq!(reply.tags(), "2DCZ", "{reply:?}");
                     seen.extend(reply.rows());
+                    turn.fetch_add(1, Ordering::Relaxed);
                 }
                 seen
             })
@@ -250,6 +252,10 @@ fn reloads_by_the_dozen_disturb_nobody() {
     for number in 0..30 {
         std::fs::write(changing.folder.path().join("policy.toml"), if number % 2 == 0 { &strict } else { &plain }).unwrap();
         changing.hang_up("loaded");
+        // Each policy is met: by what is asked from now on.
+        let now = turns.each_ref().map(|turn| turn.load(Ordering::Relaxed));
+        let met = || turns.iter().zip(now).all(|(turn, now)| turn.load(Ordering::Relaxed) > now + 1);
+        eventually("both sessions go on", || met().then_some(()));
     }
     stop.store(true, Ordering::Relaxed);
     let seen: Vec<BTreeSet<_>> = asking.into_iter().map(|asking| asking.join().unwrap()).collect();

@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use super::BODY_BYTES_MAX;
+use super::access::Power;
 use super::login::{Authenticate, Login};
 use crate::approval::{AnswerFault, Desk, Person};
 
@@ -19,13 +20,20 @@ use crate::approval::{AnswerFault, Desk, Person};
 pub struct Admin {
     desk: Desk,
     login: Arc<Login>,
+    pub(super) power: Option<Power>,
 }
 
 impl Admin {
     /// An API over this desk, for the people that `check` knows.
     #[must_use]
     pub fn new(desk: Desk, check: Arc<dyn Authenticate>) -> Self {
-        Self { desk, login: Arc::new(Login::new(check)) }
+        Self { desk, login: Arc::new(Login::new(check)), power: None }
+    }
+
+    /// The same, with power over sessions.
+    #[must_use]
+    pub fn with_power(self, power: Power) -> Self {
+        Self { power: Some(power), ..self }
     }
 }
 
@@ -36,6 +44,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/holds/{id}", get(show))
         .route("/holds/{id}/approve", post(approve))
         .route("/holds/{id}/deny", post(deny))
+        .merge(super::access::routes())
         .fallback(async || Refusal(StatusCode::NOT_FOUND, "no such path".to_owned()))
         .method_not_allowed_fallback(async || Refusal(StatusCode::METHOD_NOT_ALLOWED, "not for this method".to_owned()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -43,7 +52,7 @@ pub fn router(admin: Admin) -> Router {
 }
 
 /// A request that is not done, and why.
-struct Refusal(StatusCode, String);
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -94,7 +103,7 @@ async fn deny(
 }
 
 impl Admin {
-    async fn person(&self, headers: &HeaderMap) -> Result<Person, Refusal> {
+    pub(super) async fn person(&self, headers: &HeaderMap) -> Result<Person, Refusal> {
         self.login.person(headers).await.map_err(|(status, why)| Refusal(status, why.to_owned()))
     }
 

@@ -1,6 +1,7 @@
-//! The admin API on loopback: holds are listed, shown and answered here, by people who log in with their own credential; and
-//! whoever watches the process finds its health and its numbers.
+//! The admin API on loopback: holds are listed, shown and answered here, sessions ended and access withdrawn, by people who log in
+//! with their own credential; and whoever watches the process finds its health and its numbers.
 
+mod access;
 mod api;
 mod login;
 mod metrics;
@@ -10,6 +11,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
+pub use access::{Keep, Power};
 pub use api::{Admin, router};
 pub use login::Authenticate;
 pub use outlook::{Loaded, Outlook};
@@ -35,3 +37,6 @@ pub const CHECKS_MAX: usize = 2;
 pub const CHECK_WAIT_MS_MAX: u64 = 5000;
 /// Most wrong passwords for one name within a minute.
 pub const FAILURES_MAX: u32 = 10;
+
+/// The answer of `Keep::keep`, in time.
+pub type Kept<'a> = std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;

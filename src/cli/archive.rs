@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::evidence::{self, EvidenceError};
-use super::{Exit, complain};
+use super::{Exit, access, complain};
 use crate::config::Config;
 use crate::{server, store};
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Sessions {
+    #[command(subcommand)]
+    action: Option<access::SessionsAction>,
     #[command(flatten)]
     from: From,
     #[command(flatten)]
@@ -41,6 +44,9 @@ struct From {
 }
 
 pub(super) fn sessions(command: &Sessions) -> ExitCode {
+    if let Some(action) = &command.action {
+        return access::sessions(action).into();
+    }
     with_settings(&command.from.config, |settings| evidence::sessions(&command.arguments, settings))
 }
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{Exit, complain};
+use super::{Exit, access, complain};
 use crate::policy::{parse_ms, show_ms};
 
 /// Random bytes of a password.
@@ -25,6 +25,13 @@ enum Action {
     /// Make a credential: prints its password once, and the block for the configuration
     #[command(after_help = "Example:\n  pgveil credential new mcp-agent --group agents --ttl 24h")]
     New(New),
+    /// What is revoked
+    Revoked(access::Who),
+    /// Withdraw the access of a credential or an issuer's identity, or of a whole issuer; its open sessions end
+    #[command(after_help = access::REVOKE_EXAMPLES)]
+    Revoke(access::Revoke),
+    /// Give it back
+    Restore(access::Revoke),
 }
 
 #[derive(Debug, clap::Args)]
@@ -48,7 +55,15 @@ fn ttl(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Exit {
-    let Action::New(new) = &arguments.action;
+    match &arguments.action {
+        Action::New(new) => make(new),
+        Action::Revoked(who) => access::revoked(who),
+        Action::Revoke(revoke) => access::revoke(revoke, false),
+        Action::Restore(revoke) => access::revoke(revoke, true),
+    }
+}
+
+fn make(new: &New) -> Exit {
     if new.name.is_empty() || new.name.len() > NAME_BYTES_MAX || new.name.chars().any(|c| c.is_control() || c == ':') {
         complain(&format!("a name has at most {NAME_BYTES_MAX} bytes, no `:` and no control characters"));
         return Exit::Usage;

@@ -1,5 +1,6 @@
 //! The command line. What a command answers goes to standard output, what went wrong to standard error.
 
+mod access;
 mod archive;
 mod catalog;
 mod check;
@@ -58,6 +59,8 @@ const EXAMPLES: &str = "Examples:
   pgveil policy test policies/hipaa-safe-harbor
   pgveil discover --config pgveil.toml --database clinic > proposal.toml
   pgveil credential new mcp-agent --group agents --ttl 24h
+  PGVEIL_PASSWORD=... pgveil credential revoke mcp-agent --as olivia
+  PGVEIL_PASSWORD=... pgveil sessions end 3f9a --as olivia
   PGVEIL_PASSWORD=... pgveil holds --as alice
   PGVEIL_PASSWORD=... pgveil holds approve h-7k2m9q --as alice
   pgveil sessions --config pgveil.toml --identity mcp-agent --since 12h
@@ -87,7 +90,7 @@ enum Command {
     Credential(credential::Arguments),
     /// Statements that wait for a person
     Holds(holds::Arguments),
-    /// List recorded sessions, the newest first
+    /// List recorded sessions, the newest first; list and end those that are open
     Sessions(archive::Sessions),
     /// Show a session as it was seen
     Replay(archive::Replay),

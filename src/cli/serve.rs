@@ -54,8 +54,11 @@ fn exit(fault: &StartFault) -> Exit {
         | StartFault::Upstream { .. }
         | StartFault::Route(..)
         | StartFault::Verifier(..)
+        | StartFault::Issuer(_)
         | StartFault::Roster(_) => Exit::Usage,
-        StartFault::Runtime(_) | StartFault::Bind(..) | StartFault::Store(_) | StartFault::Log(_) => Exit::Unavailable,
+        StartFault::Runtime(_) | StartFault::Bind(..) | StartFault::Store(_) | StartFault::Log(_) | StartFault::Revoked(..) => {
+            Exit::Unavailable
+        }
     }
 }
 

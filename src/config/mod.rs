@@ -1,9 +1,12 @@
 //! The configuration file: as typed it is a tree with places; checked, with every file it names read, it is a `Config`.
 
 mod file;
+mod issuer;
 mod limits;
 mod listen;
+mod login;
 mod read;
+mod sessions;
 mod verifier;
 
 #[cfg(test)]
@@ -15,8 +18,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::identity::Offers;
+use crate::idp;
 use crate::policy::{FileFault, Policy};
 use crate::secret::Secret;
+use crate::session;
 
 /// Where the admin API listens, and where `pgveil holds` looks for it, if nothing is said.
 pub const ADMIN_ADDRESS: &str = "127.0.0.1:6480";
@@ -36,6 +42,8 @@ pub struct Config {
     pub listen: Listen,
     /// Where the admin API listens: a loopback address.
     pub admin: SocketAddr,
+    /// Groups whose members may end sessions and withdraw access.
+    pub operators: Vec<String>,
     /// Where evidence is kept.
     pub store: Store,
     /// How the log on standard error is written.
@@ -48,6 +56,12 @@ pub struct Config {
     pub databases: Vec<Database>,
     /// Machine identities; names differ.
     pub credentials: Vec<Credential>,
+    /// Issuers of tokens; names and addresses differ.
+    pub issuers: Vec<idp::Settings>,
+    /// What clients are asked for at their login.
+    pub login: Login,
+    /// How long sessions may last.
+    pub sessions: session::Terms,
     /// What is allowed but should be known: one sentence each, to be shown at start.
     pub warnings: Vec<String>,
 }
@@ -191,6 +205,15 @@ impl Default for Masking {
     fn default() -> Self {
         Self { notices: true }
     }
+}
+
+/// What clients are asked for at their login.
+#[derive(Debug, Clone, Default)]
+pub struct Login {
+    /// Which client is offered what.
+    pub offers: Offers,
+    /// Whether a client on this machine may be asked for a password or token without TLS.
+    pub clear_on_loopback: bool,
 }
 
 /// A database that clients can name.

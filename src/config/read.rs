@@ -48,7 +48,7 @@ pub(super) fn load(path: &Path, environment: Environment<'_>) -> Result<Config, 
 }
 
 /// What is collected on the way.
-struct Reader<'e> {
+pub(super) struct Reader<'e> {
     base: PathBuf,
     environment: Environment<'e>,
     /// Policies by file: read once, `None` if faulty.
@@ -60,26 +60,36 @@ struct Reader<'e> {
 
 impl Reader<'_> {
     fn config(&mut self, root: &Fields<'_, '_>, path: &Path, text: &str) -> Option<Config> {
-        root.only(&["listen", "admin", "store", "log", "limits", "masking", "database", "credential"]);
+        const KEYS: [&str; 11] =
+            ["listen", "admin", "store", "log", "limits", "masking", "login", "sessions", "database", "credential", "issuer"];
+        root.only(&KEYS);
         let listen = self.listen(root);
         let admin = admin(root);
+        let operators = operators(root);
         let store = self.store(root);
         let logs = logs(root);
         let limits = limits::read(root);
         let masking = masking(root);
         let databases = self.databases(root);
         let credentials = self.credentials(root);
+        let issuers = self.issuers(root, credentials.as_deref().unwrap_or_default());
+        let sessions = super::sessions::sessions(root);
+        let login = super::login::login(root, issuers.as_deref());
         Some(Config {
             file: path.to_path_buf(),
             digest: sha256(text.as_bytes()),
             listen: listen?,
             admin: admin?,
+            operators: operators?,
             store: store?,
             logs: logs?,
             limits: limits?,
             masking: masking?,
             databases: databases?,
             credentials: credentials?,
+            issuers: issuers?,
+            login: login?,
+            sessions: sessions?,
             warnings: std::mem::take(&mut self.warnings),
         })
     }
@@ -144,7 +154,7 @@ impl Reader<'_> {
         Some(Tls { certificate, key, certificate_file, key_file })
     }
 
-    fn read(&self, value: &Value<'_, '_>) -> Option<(PathBuf, Vec<u8>)> {
+    pub(super) fn read(&self, value: &Value<'_, '_>) -> Option<(PathBuf, Vec<u8>)> {
         let path = self.path(value)?;
         match file::read(&path) {
             Ok(bytes) => Some((path, bytes)),
@@ -306,13 +316,20 @@ fn moment(value: &Value<'_, '_>) -> Option<jiff::Timestamp> {
 fn admin(root: &Fields<'_, '_>) -> Option<SocketAddr> {
     let Some(value) = root.value("admin") else { return ADMIN_ADDRESS.parse().ok() };
     let fields = value.fields("`[admin]`")?;
-    fields.only(&["address"]);
+    fields.only(&["address", "operators"]);
     let address = address(&fields, ADMIN_ADDRESS)?;
     if !address.ip().is_loopback() {
         fields.fault(format!("the admin API is served on loopback only, not on `{address}`"));
         return None;
     }
     Some(address)
+}
+
+fn operators(root: &Fields<'_, '_>) -> Option<Vec<String>> {
+    match root.fields("admin").and_then(|fields| fields.value("operators")) {
+        Some(value) => value.words(),
+        None => Some(Vec::new()),
+    }
 }
 
 fn masking(root: &Fields<'_, '_>) -> Option<Masking> {
@@ -354,7 +371,7 @@ fn address(fields: &Fields<'_, '_>, otherwise: &str) -> Option<SocketAddr> {
     address
 }
 
-fn choice<T: Copy>(value: &Value<'_, '_>, choices: &[(&str, T)]) -> Option<T> {
+pub(super) fn choice<T: Copy>(value: &Value<'_, '_>, choices: &[(&str, T)]) -> Option<T> {
     let text = value.text()?;
     let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, chosen)| *chosen);
     if chosen.is_none() {
@@ -364,7 +381,7 @@ fn choice<T: Copy>(value: &Value<'_, '_>, choices: &[(&str, T)]) -> Option<T> {
     chosen
 }
 
-fn name(value: &Value<'_, '_>, lines: &mut HashMap<String, usize>) -> Option<String> {
+pub(super) fn name(value: &Value<'_, '_>, lines: &mut HashMap<String, usize>) -> Option<String> {
     let text = value.text()?;
     if text.len() > NAME_BYTES_MAX || text.chars().any(char::is_control) {
         value.fault(format!("the name `{}` is longer than {NAME_BYTES_MAX} bytes or holds control characters", clip(text)));

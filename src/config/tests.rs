@@ -148,8 +148,8 @@ fn every_fault_is_named_with_its_place() {
 #[test]
 fn keys_that_are_not_built_are_unknown() {
     let folder = folder();
-    let faults = load(folder.path(), &minimal("[[issuer]]\nname = \"okta\"\n")).unwrap_err();
-    assert!(faults[0].contains("unknown key `issuer`"), "{faults:?}");
+    let faults = load(folder.path(), &minimal("[[grant]]\nname = \"x\"\n")).unwrap_err();
+    assert!(faults[0].contains("unknown key `grant`"), "{faults:?}");
 }
 
 #[test]
@@ -218,5 +218,66 @@ fn verifiers_have_a_shape() {
         &VERIFIER.replace("AAAAA=", "AAA="),
     ] {
         assert!(verifier::fault(text).is_some(), "{text}");
+    }
+}
+
+#[test]
+fn issuers_logins_and_ends_are_read() {
+    let folder = folder();
+    let text = minimal(
+        "[admin]\noperators = [\"compliance\"]\n[sessions]\nmax = \"12h\"\nidle = \"30m\"\nexpiry = \"end\"\n\
+         [login]\noffer = \"password\"\nclear_on_loopback = true\n\
+         [[login.rule]]\nserver_name = \"OAuth.*\"\noffer = \"oauthbearer\"\nissuer = \"okta\"\n\
+         [[issuer]]\nname = \"okta\"\nurl = \"https://id.example.org/\"\naudience = [\"pgveil\"]\ngroups_claim = \"realm.roles\"\n\
+         groups_prefix = \"pgveil-\"\ngroups_map = { a = \"agents\", b = [\"x\", \"y\"] }\nalgorithms = [\"RS256\"]\nleeway = \"5s\"\n\
+         ca_file = \"server.crt\"\nexpiry = \"finish-session\"\n\
+         [[issuer.require]]\ngroups = [\"agents\"]\namr = \"mfa\"\n\
+         [[issuer]]\nname = \"here\"\nurl = \"http://127.0.0.1:1\"\nloopback_http = true\naudience = \"pgveil\"\ngroups = \"staff\"\n",
+    );
+    let config = load(folder.path(), &text).unwrap();
+    let [okta, here] = config.issuers.as_slice() else { panic!("{:?}", config.issuers) };
+    assert_eq!((okta.rules.issuer.as_str(), okta.rules.leeway_s), ("https://id.example.org/", 5));
+    assert_eq!(okta.rules.groups.map["b"], ["x", "y"]);
+    assert!(okta.roots.is_some() && okta.rules.assurance.len() == 1 && here.rules.groups.always == ["staff"]);
+    assert_eq!(config.operators, ["compliance"]);
+    assert_eq!(config.sessions.idle_max.unwrap().as_secs(), 1_800);
+    assert!(config.login.clear_on_loopback && config.login.offers.rules[0].server_name.as_deref() == Some("oauth.*"));
+}
+
+#[test]
+fn faults_of_issuers_and_logins_are_named_with_their_place() {
+    let folder = folder();
+    let text = format!(
+        "[login]\noffer = \"kerberos\"\n[[login.rule]]\noffer = \"scram\"\nissuer = \"nobody\"\n\
+         [[issuer]]\nname = \"okta\"\nurl = \"http://id.example.org\"\naudience = []\nalgorithms = [\"HS256\", \"none\"]\nleeway = \"1h\"\n\
+         groups_map = {{ a = 1 }}\nca_file = \"password\"\nexpiry = \"never\"\n\
+         [[issuer]]\nname = \"okta\"\ngroups = [\"x\"]\n[[issuer.require]]\ngroups = [\"x\"]\n\
+         [[issuer]]\nname = \"entra\"\nurl = \"https://b\"\naudience = \"x\"\ngroups = \"x\"\nscopes = \"x\"\n\
+         [[credential]]\nname = \"x@entra\"\ngroups = [\"a\"]\nverifier = \"{VERIFIER}\"\n\
+         [sessions]\nidle = \"soon\"\n"
+    );
+    let faults = load(folder.path(), &minimal(&text)).unwrap_err();
+    for wanted in [
+        "2:9: `kerberos` is not understood",
+        "3:1: a rule says which clients it is for",
+        "8:7: `http://id.example.org` is no address of an issuer",
+        "9:12: `audience` is an empty list",
+        "10:15: `HS256` is no algorithm that is taken",
+        "10:24: `none` is no algorithm that is taken",
+        "11:10: `leeway` is `1h`; it must be from",
+        "12:20: `a` must be a list",
+        "13:11: `password` holds no certificate",
+        "14:10: `never` is not understood",
+        "12:14: `groups_map` needs a `groups_claim`",
+        "6:1: `[[issuer]]` lacks `groups_claim`",
+        "16:8: the name `okta` is taken in line 7",
+        "15:1: `[[issuer]]` lacks `url`",
+        "15:1: `[[issuer]]` lacks `audience`",
+        "18:1: `[[issuer.require]]` asks for `amr` or `acr`",
+        "21:8: credential `x@entra` is named like an identity of this issuer",
+        "25:1: unknown key `scopes` in `[[issuer]]`; did you mean `scope`?",
+        "31:8: `idle` is `soon`",
+    ] {
+        assert!(faults.iter().any(|fault| fault.contains(&format!("pgveil.toml:{wanted}"))), "{wanted} not in {faults:#?}");
     }
 }

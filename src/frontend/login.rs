@@ -1,24 +1,53 @@
-//! The login: a client proves by SCRAM that it knows the password of a registered identity.
+//! The login: which way in a client is offered, and what comes of it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use jiff::Timestamp;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout_at;
 
-use super::accept::{io, last_words};
-use super::{Handshake, Refusal, Stream};
-use crate::identity::{Channel, Credential, Denied, ExpectProof, Mechanism, NONCE_BYTES, Roster, ScramFault};
-use crate::wire::{
-    self, Frame, Limits, Part, Piece, Run, SaslInitialResponse, Splitter, Startup, authentication, client_tag, sasl_mechanisms,
+use super::accept::last_words;
+use super::exchange::Exchange;
+use super::{Handshake, Refusal, Stream, prove};
+use crate::identity::{
+    BEARER_BYTES_MAX, Caller, Channel, Identity, NONCE_BYTES, Offer, Offers, Roster, TOKEN_BYTES_MAX, TokenFault, Way,
 };
+use crate::secret::Secret;
+use crate::wire::Startup;
 
-/// Longest message of a login.
-const LOGIN_BYTES_MAX: usize = 8_192;
-const READ_BYTES: usize = 2_048;
-const SASL_CONTINUE: i32 = 11;
-const SASL_FINAL: i32 = 12;
+/// Longest message of a login by SCRAM.
+const SCRAM_BYTES_MAX: usize = 8_192;
+
+/// The answer of `Tokens::identify`, in time.
+pub type Identified<'a> = Pin<Box<dyn Future<Output = Result<Identity, TokenFault>> + Send + 'a>>;
+
+/// Who can tell whose a token is.
+pub trait Tokens: Send + Sync {
+    /// Whose this token is, if it is good.
+    fn identify<'a>(&'a self, token: &'a Secret, way: Way) -> Identified<'a>;
+    /// Where a client without a token is sent: to the issuer of this name, else to the first.
+    fn challenge(&self, issuer: Option<&str>) -> Option<String>;
+}
+
+/// The ways in.
+#[derive(Clone)]
+pub struct Doors {
+    /// Who is registered here.
+    pub roster: Arc<Roster>,
+    /// Who can tell whose a token is; `None` if tokens are not taken.
+    pub tokens: Option<Arc<dyn Tokens>>,
+    /// Which client is offered what.
+    pub offers: Offers,
+    /// Whether passwords and tokens may be asked for without TLS, from this machine only.
+    pub clear_on_loopback: bool,
+}
+
+impl std::fmt::Debug for Doors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Doors(tokens: {}, {:?})", self.tokens.is_some(), self.offers)
+    }
+}
 
 /// A client that has proved who it is. It has not been told so: AuthenticationOk is still owed.
 #[derive(Debug)]
@@ -30,14 +59,14 @@ pub struct Session {
     /// Its startup packet, as `Handshake::startup` has it.
     pub startup: Startup,
     /// Who it is.
-    pub credential: Arc<Credential>,
+    pub identity: Arc<Identity>,
 }
 
 impl Session {
     /// The database that the client asks for: its own name if it names none, as a server takes it.
     #[must_use]
     pub fn database(&self) -> &[u8] {
-        let user = self.credential.name.as_bytes();
+        let user: &[u8] = self.startup.parameter("user").map_or(b"", |user| user);
         self.startup.parameter("database").filter(|name| !name.is_empty()).map_or(user, |name| name)
     }
 
@@ -77,7 +106,7 @@ pub struct LoginRefused {
 /// If it does not, if its credential's time is over, or if it wants what is not served here.
 pub async fn login(
     handshake: Handshake,
-    roster: &Roster,
+    doors: &Doors,
     guard: &impl Guard,
     now: Timestamp,
     dice: [u8; NONCE_BYTES],
@@ -86,14 +115,26 @@ pub async fn login(
     let user = startup.parameter("user").cloned().unwrap_or_default();
     let exchange = async {
         admissible(&startup, &channel, plaintext)?;
-        unbarred(guard)?;
-        let mut wire = Exchange::new(&mut stream, buffer);
-        let credential = prove(&mut wire, &user, (roster, guard), dice, &channel).await?;
-        credential.check(now)?;
-        Ok((credential, wire.leftover()))
+        prove::unbarred(guard)?;
+        let (offer, issuer) = doors.offer(&stream, &startup)?;
+        let bytes_max = match offer {
+            Offer::Auto | Offer::Scram => SCRAM_BYTES_MAX,
+            // Longer ones are read up to here, so that they can be called by their name.
+            Offer::Password => TOKEN_BYTES_MAX + 8_192,
+            Offer::Bearer => BEARER_BYTES_MAX + 8_192,
+        };
+        let mut wire = Exchange::new(&mut stream, buffer, bytes_max);
+        let identity = match (offer, &doors.tokens) {
+            (Offer::Password, _) => prove::password(&mut wire, &user, doors, guard, now).await?,
+            (Offer::Bearer, Some(tokens)) => prove::bearer(&mut wire, tokens, guard, issuer.as_deref()).await?,
+            (Offer::Auto | Offer::Scram, _) | (Offer::Bearer, None) => {
+                prove::scram(&mut wire, &user, (&doors.roster, guard), (now, dice), &channel).await?
+            }
+        };
+        Ok((identity, wire.leftover()))
     };
     match timeout_at(deadline, exchange).await.unwrap_or(Err(Refusal::SlowLogin)) {
-        Ok((credential, leftover)) => Ok(Session { stream, leftover, startup, credential }),
+        Ok((identity, leftover)) => Ok(Session { stream, leftover, startup, identity: Arc::new(identity) }),
         Err(why) => {
             if let Some(words) = why.words(&user) {
                 last_words(stream, &words).await;
@@ -124,92 +165,26 @@ fn is_false(value: &[u8]) -> bool {
     begins(b"false", 1) || begins(b"no", 1) || begins(b"off", 2) || value == b"0"
 }
 
-async fn prove(
-    wire: &mut Exchange<'_>,
-    user: &Bytes,
-    (roster, guard): (&Roster, &impl Guard),
-    dice: [u8; NONCE_BYTES],
-    channel: &Channel,
-) -> Result<Arc<Credential>, Refusal> {
-    let names: Vec<&str> = channel.mechanisms().iter().map(|mechanism| mechanism.name()).collect();
-    wire.say(&sasl_mechanisms(&names)).await?;
-    let initial = SaslInitialResponse::read(&wire.hear().await?)?;
-    let mechanism = Mechanism::from_name(&initial.mechanism)
-        .filter(|picked| channel.mechanisms().contains(picked))
-        .ok_or(Refusal::Mechanism)?;
-    let client_first = match initial.response {
-        Some(response) => response,
-        None => {
-            wire.say(&authentication(SASL_CONTINUE, b"")).await?;
-            wire.hear().await?.body_bytes()
+impl Doors {
+    /// What this client is asked for: never a password or token where others could read it, whatever it or a rule says.
+    fn offer(&self, stream: &Stream, startup: &Startup) -> Result<(Offer, Option<String>), Refusal> {
+        let text = |name| startup.parameter(name).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+        let user = text("user");
+        let database = Some(text("database")).filter(|name| !name.is_empty()).unwrap_or(user);
+        let server_name = stream.server_name().unwrap_or_default();
+        let caller = Caller { user, database, server_name, options: text("options") };
+        let (offer, issuer) = self.offers.choose(&caller);
+        let private = stream.is_private() || (self.clear_on_loopback && stream.is_local());
+        let registered = self.roster.find(user.as_bytes()).is_some();
+        let offer = match offer {
+            Offer::Auto if self.tokens.is_some() && private && !registered => Offer::Password,
+            Offer::Auto => Offer::Scram,
+            Offer::Bearer if self.tokens.is_none() => Offer::Scram,
+            other => other,
+        };
+        match offer {
+            Offer::Password | Offer::Bearer if !private => Err(Refusal::Plaintext),
+            offer => Ok((offer, issuer.map(str::to_owned))),
         }
-    };
-    let (exchange, server_first) =
-        ExpectProof::begin(mechanism, &client_first, roster.verifier(user), dice, channel).map_err(Refusal::Scram)?;
-    wire.say(&authentication(SASL_CONTINUE, server_first.as_bytes())).await?;
-    let client_final = wire.hear().await?.body_bytes();
-    // Others may have failed since this one began.
-    unbarred(guard)?;
-    let proved = exchange.finish(&client_final);
-    let credential = roster.find(user);
-    match (proved, credential) {
-        (Ok(server_final), Some(credential)) => {
-            wire.say(&authentication(SASL_FINAL, server_final.as_bytes())).await?;
-            Ok(Arc::clone(credential))
-        }
-        (Err(ScramFault::Proof) | Ok(_), found) => {
-            guard.failed();
-            Err(Refusal::Denied(if found.is_some() { Denied::WrongPassword } else { Denied::Unknown }))
-        }
-        (Err(fault), _) => Err(Refusal::Scram(fault)),
-    }
-}
-
-fn unbarred(guard: &impl Guard) -> Result<(), Refusal> {
-    if guard.is_barred() { Err(Refusal::Throttled) } else { Ok(()) }
-}
-
-/// The messages of a login, one at a time.
-struct Exchange<'a> {
-    stream: &'a mut Stream,
-    splitter: Splitter,
-}
-
-impl<'a> Exchange<'a> {
-    fn new(stream: &'a mut Stream, buffer: BytesMut) -> Self {
-        let limits = Limits { whole_bytes_max: LOGIN_BYTES_MAX, bulk: &[], bulk_bytes_max: LOGIN_BYTES_MAX };
-        let mut splitter = Splitter::new(limits);
-        *splitter.buffer() = buffer;
-        Self { stream, splitter }
-    }
-
-    async fn say(&mut self, message: &[u8]) -> Result<(), Refusal> {
-        self.stream.write_all(message).await.map_err(io)?;
-        self.stream.flush().await.map_err(io)
-    }
-
-    async fn hear(&mut self) -> Result<Frame, Refusal> {
-        loop {
-            match self.splitter.next()? {
-                Some(Piece::Frame(frame)) if frame.tag() == client_tag::PASSWORD => return Ok(frame),
-                Some(Piece::Frame(frame)) if frame.tag() == client_tag::TERMINATE => return Err(Refusal::Gone),
-                Some(Piece::Frame(frame)) => return Err(Refusal::Unexpected(frame.tag())),
-                Some(Piece::Oversize { frame_bytes, .. }) => {
-                    let length = i64::try_from(frame_bytes).unwrap_or(i64::MAX);
-                    return Err(Refusal::Malformed(wire::Malformed::Length(length)));
-                }
-                // INVARIANT: no type is bulk here.
-                Some(Piece::Run(Run { tag, .. }) | Piece::Part(Part { tag, .. })) => return Err(Refusal::Unexpected(tag)),
-                None => {}
-            }
-            self.splitter.buffer().reserve(READ_BYTES);
-            if self.stream.read_buf(self.splitter.buffer()).await.map_err(io)? == 0 {
-                return Err(Refusal::Gone);
-            }
-        }
-    }
-
-    fn leftover(mut self) -> BytesMut {
-        std::mem::take(self.splitter.buffer())
     }
 }

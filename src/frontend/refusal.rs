@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use crate::identity::{Denied, ScramFault};
+use crate::identity::{BearerFault, Denied, GROUPS_MAX, ScramFault, TOKEN_BYTES_MAX, TokenFault};
 use crate::wire::{self, Malformed};
 
 /// Why a connection ends before it is a session. All but `Io` are the client's fault.
@@ -67,6 +67,15 @@ pub enum Refusal {
     /// There have been too many failed logins: this one is not looked at.
     #[error("too many failed logins")]
     Throttled,
+    /// The OAUTHBEARER exchange is not one.
+    #[error(transparent)]
+    Bearer(BearerFault),
+    /// The client has no token yet, and has been told where to get one.
+    #[error("client has no token yet")]
+    NoToken,
+    /// The token lets nobody in.
+    #[error(transparent)]
+    Token(#[from] TokenFault),
     /// The identity is not let in.
     #[error(transparent)]
     Denied(#[from] Denied),
@@ -87,7 +96,19 @@ impl Refusal {
             Self::Plaintext => "plaintext",
             Self::Mechanism | Self::Scram(_) => "scram",
             Self::Throttled => "throttled",
+            Self::Bearer(_) => "oauthbearer",
+            Self::NoToken => "no-token",
+            Self::Token(fault) => fault.category(),
             Self::Denied(denied) => denied.category(),
+        }
+    }
+
+    /// True if whoever tries to get in has shown a proof that is none: that counts as a failed login.
+    pub(super) fn is_wrong_proof(&self) -> bool {
+        match self {
+            Self::Token(fault) => fault.is_wrong(),
+            Self::Denied(denied) => matches!(denied, Denied::Unknown | Denied::WrongPassword),
+            _ => false,
         }
     }
 
@@ -107,6 +128,10 @@ impl Refusal {
             Self::Unexpected(_) | Self::Mechanism => ("08P01", self.to_string()),
             Self::Scram(fault) => (scram_sqlstate(*fault), fault.to_string()),
             Self::Throttled => ("28000", "too many failed logins: wait a minute, then try again".to_owned()),
+            Self::Bearer(BearerFault::AuthorizationIdentity) => ("0A000", self.to_string()),
+            Self::Bearer(_) => ("08P01", self.to_string()),
+            Self::NoToken => ("28000", format!("a token is needed to log in as \"{name}\"")),
+            Self::Token(fault) => return Some(fatal(token_sqlstate(fault), token_text(fault, &name).as_bytes())),
             Self::Denied(Denied::Unknown | Denied::WrongPassword) => return Some(password_failed(user)),
             Self::Denied(Denied::Expired { expired }) => (
                 "28P01",
@@ -144,6 +169,49 @@ fn scram_sqlstate(fault: ScramFault) -> &'static str {
 fn ahead(message: &str) -> Bytes {
     let detail = b"This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.";
     wire::error(&[(b'S', b"FATAL"), (b'V', b"FATAL"), (b'C', b"08P01"), (b'M', message.as_bytes()), (b'D', detail)])
+}
+
+fn token_sqlstate(fault: &TokenFault) -> &'static str {
+    match fault {
+        TokenFault::Oversize => "54000",
+        TokenFault::Unavailable(_) => "57P03",
+        _ => "28000",
+    }
+}
+
+/// What to do next. Only who holds a token that its issuer has signed learns what is wrong with it.
+fn token_text(fault: &TokenFault, user: &str) -> String {
+    match fault {
+        TokenFault::Oversize => format!("the token has more than {TOKEN_BYTES_MAX} bytes: ask your operator for one with fewer groups"),
+        TokenFault::Expired => "the token has expired: get a new one and connect again".to_owned(),
+        TokenFault::Early => "the token is not valid yet: the clocks of this server and of the issuer differ".to_owned(),
+        TokenFault::NoGroups => "none of your groups may come in here: ask your operator for membership".to_owned(),
+        TokenFault::ManyGroups => {
+            format!("the token names more than {GROUPS_MAX} groups: ask your operator to choose among them (`groups_prefix`)")
+        }
+        TokenFault::GroupsElsewhere => {
+            "the issuer has left your groups out of the token, since they are many: ask your operator for groups of this application only"
+                .to_owned()
+        }
+        TokenFault::Assurance(_) => "your groups ask for a stronger login: log in again with a second factor".to_owned(),
+        TokenFault::Revoked => "your access has been withdrawn: ask your operator".to_owned(),
+        TokenFault::Unavailable(_) => "the token cannot be checked right now: try again in a minute".to_owned(),
+        TokenFault::Malformed
+        | TokenFault::Encrypted
+        | TokenFault::Algorithm
+        | TokenFault::Type
+        | TokenFault::Critical
+        | TokenFault::Issuer
+        | TokenFault::Key
+        | TokenFault::Signature
+        | TokenFault::Claim(_)
+        | TokenFault::Audience
+        | TokenFault::Party
+        | TokenFault::Nonce
+        | TokenFault::Name => {
+            format!("the token of user \"{user}\" was not accepted: get a new one and connect again, or ask your operator")
+        }
+    }
 }
 
 /// The server's own words, in the client's own bytes.

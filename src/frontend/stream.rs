@@ -37,6 +37,29 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
+    /// The host that the client asks for by TLS, if it says one.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        match self {
+            Self::Clear(_) | Self::Unix(_) => None,
+            Self::Tls(tls) => tls.get_ref().1.server_name(),
+        }
+    }
+
+    /// Whether nobody on the way can read it: encrypted, or by a socket file.
+    pub(super) fn is_private(&self) -> bool {
+        !matches!(self, Self::Clear(_))
+    }
+
+    /// Whether the client is on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        match self {
+            Self::Clear(tcp) => tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()),
+            Self::Tls(tls) => tls.get_ref().0.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()),
+            Self::Unix(_) => true,
+        }
+    }
+
     /// The client's address, or which user of this machine it is; empty if it is gone.
     #[must_use]
     pub fn peer(&self) -> String {

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::identity::{Credential, Denied, ITERATIONS_MIN, NONCE_BYTES, Roster, ScramFault, Verifier, end_point};
+use crate::identity::{Credential, Denied, ITERATIONS_MIN, NONCE_BYTES, Offers, Roster, ScramFault, Verifier, end_point};
 use crate::secret::Secret;
 use crate::wire::{
     self, AuthenticationRequest, CancelKey, ErrorFields, Frame, NegotiateProtocolVersion, VERSION_3_0, VERSION_3_2,
@@ -77,6 +77,8 @@ async fn stand_of(minor_max: u16, with_tls: bool, change: impl FnOnce(&mut Accep
     let (certificate, tls) = certificate();
     let mut acceptor = Acceptor { tls: with_tls.then_some(tls), plaintext: true, login_time_max: Duration::from_secs(20) };
     change(&mut acceptor);
+    let (roster, offers) = (Arc::new(roster()), Offers::default());
+    let doors = Doors { roster, tokens: None, offers, clear_on_loopback: false };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let guard = Arc::<Strict>::default();
@@ -88,7 +90,7 @@ async fn stand_of(minor_max: u16, with_tls: bool, change: impl FnOnce(&mut Accep
             Opening::Session(request) => {
                 let handshake = request.agree(minor_max).await.map_err(Err)?;
                 let now = "2026-06-01T00:00:00Z".parse::<Timestamp>().unwrap();
-                Ok(login(handshake, &roster(), &*counts, now, DICE).await)
+                Ok(login(handshake, &doors, &*counts, now, DICE).await)
             }
         }
     });
@@ -182,7 +184,7 @@ async fn a_client_in_clear_gets_in() {
     assert_eq!(offered(&mut tcp).await, ["SCRAM-SHA-256"]);
     prove(&mut tcp, "SCRAM-SHA-256", ChannelBinding::unsupported(), "right").await;
     let session = stand.session().await;
-    assert_eq!((session.credential.name.as_str(), session.database()), ("agent", b"clinic".as_slice()));
+    assert_eq!((session.identity.name.as_str(), session.database()), ("agent", b"clinic".as_slice()));
     assert!(session.leftover.is_empty() && !session.stream.is_tls());
 }
 

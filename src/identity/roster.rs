@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{ITERATIONS_MIN, Verifier};
+use super::{ITERATIONS_MIN, Identity, Verifier, Way};
 use crate::secret::Secret;
 
 /// A registered identity.
@@ -23,6 +23,21 @@ pub struct Credential {
 }
 
 impl Credential {
+    /// Who has proved that the credential is theirs.
+    #[must_use]
+    pub fn identity(&self, way: Way) -> Identity {
+        Identity {
+            name: self.name.clone(),
+            issuer: String::new(),
+            subject: self.name.clone(),
+            actor: String::new(),
+            groups: self.groups.clone(),
+            expires: self.expires,
+            at_expiry: None,
+            way,
+        }
+    }
+
     /// Whether it still holds at `now`.
     ///
     /// # Errors

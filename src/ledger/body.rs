@@ -17,6 +17,8 @@ pub fn seals(event: &Event) -> bool {
         | Event::SessionClosed(_)
         | Event::HoldOpened(_)
         | Event::LoginRefused(_)
+        | Event::LoggedIn(_)
+        | Event::Revoked(_)
         | Event::ConfigurationLoaded(_) => false,
     }
 }
@@ -105,6 +107,8 @@ fn write(event: &Event) -> Option<Vec<u8>> {
         | Event::SessionClosed(_)
         | Event::HoldOpened(_)
         | Event::LoginRefused(_)
+        | Event::LoggedIn(_)
+        | Event::Revoked(_)
         | Event::ConfigurationLoaded(_) => return None,
     }
     Some(out.done())
@@ -157,6 +161,8 @@ pub(super) fn read(event: &mut Event, body: &[u8]) -> Result<(), LedgerError> {
         | Event::SessionClosed(_)
         | Event::HoldOpened(_)
         | Event::LoginRefused(_)
+        | Event::LoggedIn(_)
+        | Event::Revoked(_)
         | Event::ConfigurationLoaded(_) => return Err(LedgerError::Malformed("a body where none belongs")),
     }
     fields.end()

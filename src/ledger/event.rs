@@ -31,6 +31,10 @@ pub enum Event {
     HoldAnswered(HoldAnswered),
     /// A login was refused.
     LoginRefused(LoginRefused),
+    /// How the identity of a session was proved.
+    LoggedIn(LoggedIn),
+    /// Access was withdrawn, or given back.
+    Revoked(Revoked),
     /// A part of a message that went to the database unread.
     Passed(PassedEvent),
     /// A configuration was loaded: SHA-256 of the file and of each policy, by name.
@@ -215,4 +219,34 @@ pub struct LoginRefused {
     pub client: String,
     /// `unknown-identity`, `wrong-password`, `expired`, `unknown-database`, ...
     pub category: String,
+}
+
+/// How the identity of a session was proved, and what the client claims beside.
+#[derive(Debug, Clone)]
+pub struct LoggedIn {
+    /// `scram`, `password`, `token`, `oauthbearer` or `certificate`.
+    pub way: String,
+    /// The issuer's name; empty for what is registered here.
+    pub issuer: String,
+    /// What the issuer calls the identity.
+    pub subject: String,
+    /// Who acts for it; empty if it acts itself.
+    pub actor: String,
+    /// When the proof ends, in seconds since 1970; 0 if it does not.
+    pub expires_s: u64,
+    /// The user that the client named: a claim.
+    pub user: String,
+}
+
+/// Access was withdrawn, or given back.
+#[derive(Debug, Clone)]
+pub struct Revoked {
+    /// `identity`, `credential`, `issuer` or `session`.
+    pub what: String,
+    /// Its name.
+    pub name: String,
+    /// True if it was given back.
+    pub lifted: bool,
+    /// Who did it.
+    pub by: String,
 }

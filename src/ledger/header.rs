@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::fields::{Fields, Written, list};
 use super::{
-    Answer, Event, ExecutionEvent, HoldAnswered, HoldOpened, LedgerError, LoginRefused, PassedEvent, ReplyEvent, SessionClosed,
-    SessionOpened, StatementEvent,
+    Answer, Event, ExecutionEvent, HoldAnswered, HoldOpened, LedgerError, LoggedIn, LoginRefused, PassedEvent, ReplyEvent,
+    Revoked, SessionClosed, SessionOpened, StatementEvent,
 };
 
 /// The number that stands for the kind of an event.
@@ -20,6 +20,8 @@ pub(super) fn kind(event: &Event) -> u64 {
         Event::HoldAnswered(_) => 7,
         Event::LoginRefused(_) => 8,
         Event::ConfigurationLoaded(_) => 9,
+        Event::LoggedIn(_) => 10,
+        Event::Revoked(_) => 11,
         Event::Passed(_) => 20,
     }
 }
@@ -76,6 +78,8 @@ pub(super) fn write(out: &mut Written, event: &Event) {
             out.text(&event.client);
             out.text(&event.category);
         }
+        Event::LoggedIn(event) => login(out, event),
+        Event::Revoked(event) => revoked(out, event),
         Event::ConfigurationLoaded(files) => {
             out.array(files.len());
             for (name, hash) in files {
@@ -96,6 +100,24 @@ fn session(out: &mut Written, event: &SessionOpened) {
     out.text(&event.application);
     out.text(&event.upstream_user);
     out.bytes(&event.policy);
+}
+
+fn login(out: &mut Written, event: &LoggedIn) {
+    out.array(6);
+    out.text(&event.way);
+    out.text(&event.issuer);
+    out.text(&event.subject);
+    out.text(&event.actor);
+    out.number(event.expires_s);
+    out.text(&event.user);
+}
+
+fn revoked(out: &mut Written, event: &Revoked) {
+    out.array(4);
+    out.text(&event.what);
+    out.text(&event.name);
+    out.truth(event.lifted);
+    out.text(&event.by);
 }
 
 fn statement(out: &mut Written, event: &StatementEvent) {
@@ -155,6 +177,12 @@ pub(super) fn read(fields: &mut Fields<'_>, kind: u64) -> Result<Event, LedgerEr
             Ok((fields.text()?, fields.hash()?))
         })
         .map(Event::ConfigurationLoaded),
+        10 => read_login(fields).map(Event::LoggedIn),
+        11 => {
+            fields.array(4)?;
+            let (what, name, lifted, by) = (fields.text()?, fields.text()?, fields.truth()?, fields.text()?);
+            Ok(Event::Revoked(Revoked { what, name, lifted, by }))
+        }
         20 => {
             fields.array(3)?;
             let (number, at, last) = (fields.number()?, fields.number()?, fields.truth()?);
@@ -174,6 +202,18 @@ fn read_session(fields: &mut Fields<'_>) -> Result<SessionOpened, LedgerError> {
         application: fields.text()?,
         upstream_user: fields.text()?,
         policy: fields.hash()?,
+    })
+}
+
+fn read_login(fields: &mut Fields<'_>) -> Result<LoggedIn, LedgerError> {
+    fields.array(6)?;
+    Ok(LoggedIn {
+        way: fields.text()?,
+        issuer: fields.text()?,
+        subject: fields.text()?,
+        actor: fields.text()?,
+        expires_s: fields.number()?,
+        user: fields.text()?,
     })
 }
 

@@ -20,8 +20,8 @@ pub use body::{Body, seals};
 pub use checkpoint::{Checkpoint, Signer, Verifier};
 pub use entry::{Content, Entry, FORMAT_VERSION, Place, Stored, encode, encode_with};
 pub use event::{
-    Answer, ColumnSeen, Event, ExecutionEvent, HoldAnswered, HoldOpened, LoginRefused, Parameter, PassedEvent, ReplyEvent,
-    SessionClosed, SessionId, SessionOpened, StatementEvent,
+    Answer, ColumnSeen, Event, ExecutionEvent, HoldAnswered, HoldOpened, LoggedIn, LoginRefused, Parameter, PassedEvent,
+    ReplyEvent, Revoked, SessionClosed, SessionId, SessionOpened, StatementEvent,
 };
 pub use proof::{Hashes, check_consistency, check_inclusion, prove_consistency, prove_inclusion};
 pub use seal::{DataKey, MasterKey, WRAPPED_KEY_BYTES};

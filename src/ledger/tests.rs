@@ -82,6 +82,15 @@ fn events() -> Vec<(&'static str, Event)> {
         ("execution", Event::Execution(execution)),
         ("reply", Event::Reply(reply)),
         ("session-closed", Event::SessionClosed(SessionClosed { reason: "terminate".into() })),
+    ]
+    .into_iter()
+    .chain(access())
+    .collect()
+}
+
+/// Those of no session.
+fn access() -> [(&'static str, Event); 4] {
+    [
         (
             "login-refused",
             Event::LoginRefused(LoginRefused {
@@ -91,6 +100,21 @@ fn events() -> Vec<(&'static str, Event)> {
             }),
         ),
         ("configuration-loaded", Event::ConfigurationLoaded(vec![("pgveil.toml".into(), [0x44; 32])])),
+        (
+            "logged-in",
+            Event::LoggedIn(LoggedIn {
+                way: "token".into(),
+                issuer: "okta".into(),
+                subject: "00u1".into(),
+                actor: "mcp-server".into(),
+                expires_s: 1_760_003_600,
+                user: "carla".into(),
+            }),
+        ),
+        (
+            "revoked",
+            Event::Revoked(Revoked { what: "identity".into(), name: "carla@okta".into(), lifted: false, by: "olivia".into() }),
+        ),
     ]
 }
 
@@ -122,7 +146,7 @@ fn entries_leaves_and_root_have_their_golden_bytes() {
     let (mut entries, mut hashes, mut tree) = (String::new(), String::new(), Tree::default());
     for (index, (name, event)) in (0..).zip(events()) {
         let mut place = place(index);
-        if matches!(event, Event::LoginRefused(_) | Event::ConfigurationLoaded(_)) {
+        if matches!(event, Event::LoginRefused(_) | Event::Revoked(_) | Event::ConfigurationLoaded(_)) {
             place.session = None;
         }
         let bytes = encode(&place, &event, Some(&key())).unwrap();

@@ -50,13 +50,13 @@ impl Door {
 }
 
 /// All places that clients come in by.
-pub(super) struct Doors {
+pub(super) struct Entrance {
     doors: Vec<Door>,
     /// How many have come: nobody who knocks elsewhere waits for a busy door.
     came: usize,
 }
 
-impl Doors {
+impl Entrance {
     /// Opens all of them, or none.
     pub(super) fn open(addresses: &[ListenAddress]) -> Result<Self, StartFault> {
         let open = |address| Door::open(address, addresses).map_err(|fault| StartFault::Bind(format!("{address}"), fault));

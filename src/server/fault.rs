@@ -3,6 +3,7 @@
 use crate::backend::{RouteFault, UpstreamFault};
 use crate::frontend::TlsFault;
 use crate::identity::{RosterFault, VerifierFault};
+use crate::idp::IssuerFault;
 use crate::store::{LogFailed, StoreError};
 
 fn listed(faults: &[UpstreamFault]) -> String {
@@ -41,6 +42,12 @@ pub enum StartFault {
     /// A credential's verifier is wrong.
     #[error("credential `{0}`: {1}")]
     Verifier(String, VerifierFault),
+    /// An issuer cannot be served.
+    #[error("{0}")]
+    Issuer(IssuerFault),
+    /// The list of withdrawn access cannot be read.
+    #[error("`{0}` cannot be read, and says who may not come in: {1}")]
+    Revoked(std::path::PathBuf, String),
     /// The credentials do not go together.
     #[error("{0}")]
     Roster(RosterFault),

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::door::Doors;
+use super::door::Entrance;
 use super::grounds::Grounds;
 use super::seats::{Seat, Seats, SeatsMax};
 use super::workers::Workers;
 use crate::config::Limits;
-use crate::frontend::{self, Acceptor, Guard, Handshake, Opening, Source, Stream};
+use crate::frontend::{self, Acceptor, Doors, Guard, Handshake, Opening, Source, Stream, Tokens};
 use crate::identity::Throttle;
 use crate::ledger::{Event, LoginRefused};
 use crate::policy::clip;
@@ -34,6 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Rules {
     pub(super) acceptor: Acceptor,
     pub(super) limits: Limits,
+    pub(super) doors: Doors,
 }
 
 /// What every new connection needs; copies share it.
@@ -111,11 +112,11 @@ impl Listening {
     }
 
     /// Accepts connections at all doors until it is dropped.
-    pub(super) async fn accept(self, mut doors: Doors) {
+    pub(super) async fn accept(self, mut entrance: Entrance) {
         let mut crowded = false;
         loop {
             let Some(place) = self.0.place(&mut crowded).await else { return };
-            match doors.accept().await {
+            match entrance.accept().await {
                 Ok(stream) => {
                     self.0.tally.connections.add(1);
                     let place = self.0.better(place);
@@ -140,6 +141,11 @@ impl Listening {
     /// From now on other rules hold for those who come.
     pub(super) fn reload(&self, rules: Rules) {
         *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    }
+
+    /// Who can tell whose a token is.
+    pub(super) fn tokens(&self) -> Option<Arc<dyn Tokens>> {
+        self.0.rules().doors.tokens.clone()
     }
 
     /// Open sessions.
@@ -254,8 +260,13 @@ impl Inner {
         if aws_lc_rs::rand::fill(&mut dice).is_err() {
             return None;
         }
-        let roster = self.house.roster();
-        match frontend::login(handshake, &roster, &attempt, jiff::Timestamp::now(), dice).await {
+        let rules = self.rules();
+        match frontend::login(handshake, &rules.doors, &attempt, jiff::Timestamp::now(), dice).await {
+            Ok(session) if !self.house.access.admits(&session.identity) => {
+                self.refused("revoked", session.identity.name.as_bytes(), (source, client)).await;
+                session::withdrawn(session).await;
+                None
+            }
             Ok(session) => Some(session),
             Err(refused) => {
                 self.refused(refused.why.category(), refused.user.as_bytes(), (source, client)).await;
@@ -289,10 +300,10 @@ impl Inner {
             self.tally.turned_away.add("draining");
             return client.refuse("57P03", "the database system is shutting down").await;
         }
-        let seat = match self.seat(&client.credential.name) {
+        let seat = match self.seat(&client.identity.name) {
             Ok(seat) => seat,
             Err(full) => {
-                let name = client.credential.name.clone();
+                let name = client.identity.name.clone();
                 let from = (client.stream.source(), client.stream.peer());
                 self.turned_away(full.word(), name.as_bytes(), from).await;
                 return client.refuse("53300", &full.message(&name)).await;

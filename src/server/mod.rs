@@ -6,8 +6,10 @@ mod grounds;
 mod listen;
 mod notify;
 mod reload;
+mod revoked;
 mod seats;
 mod signals;
+mod ways;
 mod workers;
 
 pub use fault::StartFault;
@@ -19,18 +21,18 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::admin::{self, Admin, Outlook};
+use crate::admin::{self, Admin, Outlook, Power};
 use crate::approval::{self, Desk, Person};
 use crate::config::{self, Config};
 use crate::frontend::{Acceptor, ServerTls};
-use crate::identity::{Credential, Roster, Verifier};
+use crate::identity::{Credential, Roster, Verifier, Way};
 use crate::ledger::{Answer, Event};
 use crate::mask::PseudonymKey;
 use crate::secret::Secret;
-use crate::session::{Bounds, Cancels, House, Minutes, Queued, Stage, Tidings, now_us};
+use crate::session::{Access, Bounds, Cancels, House, Minutes, Queued, Stage, Tidings, now_us};
 use crate::store::{self, Log};
 use crate::tally::Tally;
-use door::Doors;
+use door::Entrance;
 use grounds::{Entries, Grounds};
 use listen::{Listening, Rules};
 use reload::Reload;
@@ -60,8 +62,9 @@ pub fn run(config: Config) -> Result<(), StartFault> {
 
 async fn serve(config: Config) -> Result<(), StartFault> {
     let mut signals = Signals::new()?;
-    let (rules, entries) = (rules(&config)?, Entries::new(&config)?);
-    let doors = Doors::open(&config.listen.addresses)?;
+    let (acceptor, entries) = (acceptor(&config)?, Entries::new(&config)?);
+    let tokens = ways::tokens(&config)?;
+    let entrance = Entrance::open(&config.listen.addresses)?;
     let admin = bind(config.admin).await?;
     let log = open(&config)?;
     let tally = Arc::<Tally>::default();
@@ -72,14 +75,16 @@ async fn serve(config: Config) -> Result<(), StartFault> {
     let (stage, staged) = watch::channel(Stage::Serving(0));
     let in_force = reload::in_force(&config);
     let outlook = Outlook::new(Arc::clone(&tally), Arc::clone(&house), staged.clone(), config.store.path.clone(), in_force);
-    let people = Admin::new(house.desk.clone(), Arc::new(authenticator(Arc::clone(&house))));
+    let people = people(&config, &house);
     let mut until = staged.clone();
     let api = tokio::spawn(admin::serve(admin, admin::router(people).merge(outlook.clone().router()), async move {
         let _ = until.wait_for(|stage| *stage == Stage::Ending).await;
     }));
+    let doors = ways::doors(&config, house.roster(), tokens);
+    let rules = Rules { acceptor, limits: config.limits, doors };
     let workers = Workers::start().map_err(StartFault::Runtime)?;
     let listening = Listening::new(workers, rules, grounds, Arc::clone(&house), Arc::clone(&tally), staged);
-    let accepting = tokio::spawn(listening.clone().accept(doors));
+    let accepting = tokio::spawn(listening.clone().accept(entrance));
     let watchdog = tokio::spawn({
         let house = Arc::clone(&house);
         async move { notify::watchdog(&house).await }
@@ -115,6 +120,7 @@ fn house(config: &Config, log: Log, tally: &Arc<Tally>) -> Result<House, StartFa
         desk: desk(config, minutes.clone(), Arc::clone(tally)),
         minutes,
         log,
+        access: Access::new(revoked::read(&config.store.path)?),
         cancels: Cancels::default(),
         tidings: Tidings::default(),
         replies: config.store.record,
@@ -127,11 +133,15 @@ fn house(config: &Config, log: Log, tally: &Arc<Tally>) -> Result<House, StartFa
 
 fn bounds(config: &Config) -> Bounds {
     let config::Limits { statement_bytes_max, ahead_bytes_max, queue_bytes_max, .. } = config.limits;
-    Bounds { statement_bytes_max, ahead_bytes_max, queue_bytes_max }
+    Bounds { statement_bytes_max, ahead_bytes_max, queue_bytes_max, terms: config.sessions }
 }
 
-fn rules(config: &Config) -> Result<Rules, StartFault> {
-    Ok(Rules { acceptor: acceptor(config)?, limits: config.limits })
+/// People who come by HTTP, and what they may do.
+fn people(config: &Config, house: &Arc<House>) -> Admin {
+    let turn = tokio::sync::Mutex::default();
+    let keep = revoked::Keeper { folder: config.store.path.clone(), house: Arc::clone(house), turn };
+    let power = Power { access: house.access.clone(), operators: config.operators.clone(), keep: Arc::new(keep) };
+    Admin::new(house.desk.clone(), Arc::new(authenticator(Arc::clone(house)))).with_power(power)
 }
 
 /// The one line that says that clients may come.
@@ -209,7 +219,11 @@ fn word(answer: Answer) -> &'static str {
 /// Checks names and passwords as logins do, for people who come by HTTP.
 fn authenticator(house: Arc<House>) -> impl Fn(&str, &Secret) -> Option<Person> {
     move |name, password| {
-        let credential = house.roster().admit(name.as_bytes(), password.reveal(), jiff::Timestamp::now()).ok()?;
+        let roster = house.roster();
+        let credential = roster.admit(name.as_bytes(), password.reveal(), jiff::Timestamp::now()).ok()?;
+        if !house.access.admits(&credential.identity(Way::Password)) {
+            return None;
+        }
         Some(Person { name: credential.name.clone(), groups: credential.groups.clone() })
     }
 }

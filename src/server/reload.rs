@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::grounds::Entries;
-use super::listen::Listening;
+use super::listen::{Listening, Rules};
 use super::signals::Signals;
-use super::{END_MAX, StartFault, bounds, loaded, notify, roster, rules};
+use super::{END_MAX, StartFault, acceptor, bounds, loaded, notify, roster, ways};
 use crate::admin::{Loaded, Outlook};
 use crate::config::Config;
 use crate::ledger::Event;
@@ -70,8 +70,10 @@ impl Reload {
             return Err(fixed.iter().map(|key| format!("{key} cannot change while the process runs: start it anew")).collect());
         }
         let said = |fault: StartFault| vec![fault.to_string()];
-        let (rules, entries) = (rules(&config).map_err(said)?, Entries::new(&config).map_err(said)?);
+        let (acceptor, entries) = (acceptor(&config).map_err(said)?, Entries::new(&config).map_err(said)?);
         let roster = Arc::new(roster(&config, &self.house.log).map_err(said)?);
+        let doors = ways::doors(&config, Arc::clone(&roster), self.listening.tokens());
+        let rules = Rules { acceptor, limits: config.limits, doors };
         let event = Event::ConfigurationLoaded(loaded(&config));
         self.house.log.record(event, now_us()).await.map_err(|fault| vec![fault.to_string()])?;
         for warning in &config.warnings {
@@ -119,7 +121,8 @@ fn fixed(old: &Config, new: &Config) -> Vec<&'static str> {
     let (limits, others) = (&old.limits, &new.limits);
     let same = [
         ("`[listen] address`", old.listen.addresses == new.listen.addresses),
-        ("`[admin] address`", old.admin == new.admin),
+        ("`[admin]`", (old.admin, &old.operators) == (new.admin, &new.operators)),
+        ("`[[issuer]]`", old.issuers == new.issuers),
         ("`[store]`", store(old) == store(new)),
         ("`[log]`", old.logs == new.logs),
         ("`[masking] notices`", old.masking == new.masking),

@@ -15,8 +15,8 @@ pub(crate) enum Fault {
     Unanswered(String),
     /// The held statement was approved under a policy that is not in force any more.
     Superseded(String),
-    /// The identity has no access any more, or another.
-    Revoked,
+    /// The configuration has the identity, its groups or the database no more.
+    Reconfigured,
     /// Sessions together wait with more bytes than they may.
     Full,
     /// The held statement was cancelled by the client.
@@ -33,6 +33,16 @@ pub(crate) enum Fault {
     ServerGone,
     /// The proxy ends.
     Shutdown,
+    /// An operator has ended the session.
+    Ended,
+    /// The identity's access was withdrawn.
+    Revoked,
+    /// The credential or token that the session began with has expired.
+    Expired,
+    /// The session was idle for too long.
+    Idle,
+    /// The session has lasted as long as it may.
+    TooLong,
     /// The client's message is malformed.
     Protocol(String),
     /// The database sent what the proxy cannot mask.
@@ -64,7 +74,9 @@ impl Fault {
             Self::Unreachable(_) => "08001",
             Self::CatalogUnread => "58000",
             Self::ServerGone => "08006",
-            Self::Shutdown | Self::Revoked => "57P01",
+            Self::Shutdown | Self::Ended | Self::Revoked | Self::Reconfigured | Self::Expired | Self::TooLong => "57P01",
+            // As the server has it for `idle_session_timeout`.
+            Self::Idle => "57P05",
             Self::Protocol(_) => "08P01",
             Self::Redefined => "0A000",
             Self::NoStatement(_) => "26000",
@@ -85,7 +97,7 @@ impl Fault {
             Self::Superseded(hold) => {
                 format!("the policy has changed since {hold} was held: run the statement again")
             }
-            Self::Revoked => "terminating connection: your access has been withdrawn or has changed; log in again".into(),
+            Self::Reconfigured => "terminating connection: your access has been withdrawn or has changed; log in again".into(),
             Self::Full => {
                 "terminating connection: sessions together wait with more bytes than [limits] queue_bytes_max; try again later".into()
             }
@@ -97,6 +109,11 @@ impl Fault {
             Self::CatalogUnread => "statement refused: the catalog of the database could not be read".into(),
             Self::ServerGone => "the database closed the connection unexpectedly".into(),
             Self::Shutdown => "terminating connection due to administrator command".into(),
+            Self::Ended => "the session was ended by an operator; connect again if you still need it".into(),
+            Self::Revoked => "your access has been withdrawn: ask your operator".into(),
+            Self::Expired => "the credential that this session began with has expired: log in again".into(),
+            Self::Idle => "the session was idle for longer than is allowed: connect again".into(),
+            Self::TooLong => "the session has lasted as long as is allowed: log in again".into(),
             Self::Protocol(what) => what.clone(),
             Self::NoStatement(name) if name.is_empty() => "unnamed prepared statement does not exist".into(),
             Self::NoStatement(name) => format!("prepared statement \"{name}\" does not exist"),

@@ -9,6 +9,7 @@ mod copy;
 mod defined;
 mod dictionary;
 mod door;
+mod farewell;
 mod fault;
 mod ground;
 mod hold;
@@ -18,6 +19,7 @@ mod meter;
 mod minutes;
 mod names;
 mod notice;
+mod open;
 mod outbox;
 mod plan;
 mod recording;
@@ -26,6 +28,7 @@ mod rule;
 mod ruling;
 mod share;
 mod stage;
+mod tenure;
 mod tidings;
 
 pub use cancels::Cancels;
@@ -33,35 +36,37 @@ use cancels::{CANCELS_MAX, Done, Registered};
 pub use catalog::fetch as fetch_catalog;
 pub use ground::{Ground, LookFault};
 pub use minutes::Minutes;
+use open::Membership;
+pub use open::{Access, OpenSession};
 pub use recording::now_us;
 pub use share::Queued;
+use tenure::Tenure;
+pub use tenure::Terms;
 pub use tidings::Tidings;
 
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Sleep};
 use tracing::Instrument as _;
 
 use crate::approval::Desk;
 use crate::backend::{self, ConnectError, Connection, Start};
 use crate::frontend;
-use crate::identity::Roster;
-use crate::ledger::{Event, SessionClosed, SessionId, SessionOpened};
+use crate::identity::{Identity, Roster};
+use crate::ledger::{Event, LoggedIn, SessionId, SessionOpened};
 use crate::mask::{self, Exposure};
 use crate::store::{Log, LogFailed, Position};
 use crate::tally::UpstreamFault;
 use crate::wire::{self, CancelKey, Malformed};
+use farewell::FAREWELL_MAX;
 use fault::Fault;
 use recording::Recording;
 use relay::Relay;
-
-/// How long the last words of a session may take.
-const FAREWELL_MAX: Duration = Duration::from_secs(5);
-/// How long the goodbye to the database may take.
-const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
 /// What all sessions share.
 pub struct House {
@@ -71,6 +76,8 @@ pub struct House {
     pub desk: Desk,
     /// What happens at the desk, on its way to the log.
     pub minutes: Minutes,
+    /// Who may be in, and who is.
+    pub access: Access,
     /// Keys by which sessions can be cancelled.
     pub cancels: Cancels,
     /// What sessions have sent to listeners.
@@ -96,6 +103,8 @@ pub struct Bounds {
     pub ahead_bytes_max: usize,
     /// Most bytes that may wait in all sessions together.
     pub queue_bytes_max: usize,
+    /// How long they may last.
+    pub terms: Terms,
 }
 
 /// Where the process is in its life, as sessions need to know.
@@ -120,9 +129,10 @@ impl House {
         *self.bounds.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// True if this identity may still log in, with the same groups.
-    fn knows(&self, identity: &str, groups: &[String]) -> bool {
-        self.roster().find(identity.as_bytes()).is_some_and(|credential| credential.groups == groups)
+    /// True if this identity may still log in, with the same groups. Issuers stay as they are while the process runs.
+    fn knows(&self, identity: &Identity) -> bool {
+        let registered = || self.roster().find(identity.name.as_bytes()).is_some_and(|known| known.groups == identity.groups);
+        !identity.issuer.is_empty() || registered()
     }
 
     /// Asks the database to cancel what a session is doing there. `done` is dropped when that has had its effect: the client that
@@ -153,8 +163,18 @@ enum End {
     ServerGone,
     /// The proxy ends.
     Shutdown,
-    /// The identity has no access any more, or another.
+    /// An operator has ended it.
+    Ended,
+    /// Access was withdrawn.
     Revoked,
+    /// The configuration has the identity, its groups or the database no more.
+    Reconfigured,
+    /// The proof of the login has ended.
+    Expired,
+    /// Nothing was said for too long.
+    Idle,
+    /// It has lasted as long as it may.
+    TooLong,
     /// Sessions together wait with more bytes than they may.
     Full,
     /// The log cannot be written.
@@ -173,7 +193,11 @@ impl End {
             Self::ClientGone => "client-gone",
             Self::ServerClosed | Self::ServerGone => "server-gone",
             Self::Shutdown => "shutdown",
-            Self::Revoked => "revoked",
+            Self::Ended => "ended",
+            Self::Revoked | Self::Reconfigured => "revoked",
+            Self::Expired => "expired",
+            Self::Idle => "idle",
+            Self::TooLong => "session-max",
             Self::Full => "queue-full",
             Self::LogFailed => "log-failed",
             Self::Unmaskable => "unmaskable",
@@ -192,13 +216,23 @@ impl End {
         }
     }
 
+    /// True if the session is not to go on, whatever it is doing.
+    pub(super) fn is_forced(&self) -> bool {
+        matches!(self, Self::Ended | Self::Revoked | Self::Reconfigured | Self::Expired | Self::Idle | Self::TooLong)
+    }
+
     /// What the client is told, if anything.
     pub(super) fn fault(&self) -> Option<Fault> {
         match self {
             Self::Terminated | Self::ClientGone | Self::ServerClosed => None,
             Self::ServerGone => Some(Fault::ServerGone),
             Self::Shutdown => Some(Fault::Shutdown),
+            Self::Ended => Some(Fault::Ended),
             Self::Revoked => Some(Fault::Revoked),
+            Self::Reconfigured => Some(Fault::Reconfigured),
+            Self::Expired => Some(Fault::Expired),
+            Self::Idle => Some(Fault::Idle),
+            Self::TooLong => Some(Fault::TooLong),
             Self::Full => Some(Fault::Full),
             Self::LogFailed => Some(Fault::LogFailed),
             Self::Unmaskable => Some(Fault::Unmaskable),
@@ -212,6 +246,9 @@ impl End {
 enum Signal {
     Cancel(Done),
     Stage(Stage),
+    End(End),
+    /// A bound on the session's time may have come.
+    Due,
 }
 
 /// Where it comes from.
@@ -220,6 +257,8 @@ pub(crate) struct Signals {
     registered: Option<Registered>,
     cancels: mpsc::Receiver<Done>,
     stage: watch::Receiver<Stage>,
+    membership: Membership,
+    due: Pin<Box<Sleep>>,
 }
 
 impl Signals {
@@ -230,23 +269,42 @@ impl Signals {
                 std::future::pending::<()>().await;
             }
         };
+        let ended = async {
+            match self.membership.end.wait_for(Option::is_some).await.map(|end| end.clone()) {
+                Ok(Some(end)) => end,
+                Ok(None) | Err(_) => std::future::pending().await,
+            }
+        };
         tokio::select! {
             Some(done) = self.cancels.recv() => Signal::Cancel(done),
             () = moved => Signal::Stage(*self.stage.borrow_and_update()),
+            end = ended => Signal::End(end),
+            () = &mut self.due => Signal::Due,
         }
     }
+
+    /// When `Due` comes.
+    fn look_again_at(&mut self, when: Instant) {
+        self.due.as_mut().reset(when);
+    }
+}
+
+/// Turns away a client whose access was withdrawn.
+pub async fn withdrawn(client: frontend::Session) {
+    client.refuse_with(&Fault::Revoked.fatal()).await;
 }
 
 /// Serves a client that has proved who it is, up to the end of its session.
 pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<House>, stage: watch::Receiver<Stage>) {
     let Some(id) = session_id() else { return client.refuse_with(&Fault::LogFailed.fatal()).await };
     // Of the highest level: a warning tells its session whatever level is asked for.
-    let span = tracing::error_span!("session", %id, database = %ground.name, identity = %client.credential.name);
+    let span = tracing::error_span!("session", %id, database = %ground.name, identity = %client.identity.name);
     let admitted = Box::pin(admit(client, &ground, &house, id).instrument(span.clone())).await;
-    let Some(Admitted { client, server, recording, view }) = admitted else { return };
+    let Some(Admitted { client, server, recording, view, membership }) = admitted else { return };
     let (cancel, cancels) = mpsc::channel(CANCELS_MAX);
     let registered = server.key.as_ref().and_then(|key| house.cancels.enter(key.process, client.startup.version, cancel));
-    let signals = Signals { registered, cancels, stage };
+    let due = Box::pin(tokio::time::sleep_until(Instant::now()));
+    let signals = Signals { registered, cancels, stage, membership, due };
     let counts = Arc::clone(&ground.counts);
     counts.opened.add(1);
     // In a place of its own, so that what came before does not keep room beside it. Not inside the span: to enter it at every message
@@ -261,12 +319,13 @@ pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<Hous
     tracing::info!(parent: &span, end = end.reason(), "session closed");
 }
 
-/// A client that the database has taken, too; that is in the log.
+/// A client that the database has taken, too, and that is in the log and among the open sessions.
 struct Admitted {
     client: frontend::Session,
     server: Connection,
     recording: Recording,
     view: Arc<ground::View>,
+    membership: Membership,
 }
 
 /// Opens the database's side, and the log's. The client is told if that cannot be.
@@ -280,7 +339,7 @@ async fn admit(client: frontend::Session, ground: &Arc<Ground>, house: &House, i
             return None;
         }
     };
-    let view = match ground.view(&client.credential.groups, None, true).await {
+    let view = match ground.view(&client.identity.groups, None, true).await {
         Ok(view) => view,
         Err(fault) => {
             ground.counts.upstream_failed(UpstreamFault::Catalog);
@@ -289,13 +348,18 @@ async fn admit(client: frontend::Session, ground: &Arc<Ground>, house: &House, i
             return None;
         }
     };
+    // From here on it is ended if access is withdrawn.
+    let Some(membership) = house.access.enter(id, Arc::clone(&client.identity), shown(&client, ground, id)) else {
+        client.refuse_with(&Fault::Revoked.fatal()).await;
+        return None;
+    };
     let recorded = record(&client, ground, &view, house, id).await;
     let Ok(recording) = recorded else {
         client.refuse_with(&Fault::LogFailed.fatal()).await;
         return None;
     };
     tracing::info!("session opened");
-    Some(Admitted { client, server, recording, view })
+    Some(Admitted { client, server, recording, view, membership })
 }
 
 /// Writes that a session has begun.
@@ -309,6 +373,7 @@ async fn record(
     let recorder = house.log.session(id).map_err(|fault| LogFailed::Write(fault.to_string()))?;
     let mut recording = Recording::new(recorder, house.replies);
     recording.append(Event::SessionOpened(opened(client, ground, view)))?;
+    recording.append(Event::LoggedIn(logged_in(client)))?;
     recording.flush()?;
     recording.recorder().wait(Position(recording.position())).await?;
     Ok(recording)
@@ -324,10 +389,12 @@ async fn converse(
     mut signals: Signals,
     (id, span): (SessionId, tracing::Span),
 ) -> End {
-    let session = (client.credential.name.clone(), client.credential.groups.clone(), id, span);
+    let session = (Arc::clone(&client.identity), id, span);
+    let tenure = tenure(house, &client.identity);
     let Begun { greeting, names, client: (mut stream, ahead), server, key } = begin(client, server, &signals);
     let greeted = greet(&mut stream, greeting).await;
-    let mut relay = Relay::new((stream, ahead), server, recording, names, (ground, view), Arc::clone(house), session, key);
+    let mut relay =
+        Relay::new((stream, ahead), server, recording, names, (ground, view), Arc::clone(house), session, key, tenure);
     // What has changed since the login holds before the first statement.
     let stage = *signals.stage.borrow_and_update();
     let end = match (greeted, relay.staged(stage)) {
@@ -397,8 +464,8 @@ async fn turn_away(client: frontend::Session, ground: &Ground, fault: ConnectErr
 fn opened(client: &frontend::Session, ground: &Ground, view: &ground::View) -> SessionOpened {
     let said = |name| client.startup.parameter(name).map(|value| String::from_utf8_lossy(value).into_owned());
     SessionOpened {
-        identity: client.credential.name.clone(),
-        groups: client.credential.groups.clone(),
+        identity: client.identity.name.clone(),
+        groups: client.identity.groups.clone(),
         database: ground.name.clone(),
         client: client.stream.peer(),
         application: said("application_name").unwrap_or_default(),
@@ -407,41 +474,43 @@ fn opened(client: &frontend::Session, ground: &Ground, view: &ground::View) -> S
     }
 }
 
+fn shown(client: &frontend::Session, ground: &Ground, id: SessionId) -> OpenSession {
+    OpenSession {
+        id: id.to_string(),
+        identity: client.identity.name.clone(),
+        actor: client.identity.actor.clone(),
+        groups: client.identity.groups.clone(),
+        database: ground.name.clone(),
+        client: client.stream.peer(),
+        since_us: now_us(),
+    }
+}
+
+/// How long a session may last whose identity is this.
+fn tenure(house: &House, identity: &Identity) -> Tenure {
+    let left = identity.expires.map(|expires| {
+        let left = expires.duration_since(jiff::Timestamp::now());
+        Duration::try_from(left).unwrap_or(Duration::ZERO)
+    });
+    let terms = house.bounds().terms;
+    let at_expiry = identity.at_expiry.unwrap_or(terms.at_expiry);
+    Tenure::new(Instant::now(), Terms { at_expiry, ..terms }, left)
+}
+
+fn logged_in(client: &frontend::Session) -> LoggedIn {
+    let identity = &client.identity;
+    let expires = identity.expires.and_then(|expires| u64::try_from(expires.as_second()).ok());
+    LoggedIn {
+        way: identity.way.as_str().into(),
+        issuer: identity.issuer.clone(),
+        subject: identity.subject.clone(),
+        actor: identity.actor.clone(),
+        expires_s: expires.unwrap_or(0),
+        user: client.startup.parameter("user").map(|user| String::from_utf8_lossy(user).into_owned()).unwrap_or_default(),
+    }
+}
+
 fn session_id() -> Option<SessionId> {
     let mut id = [0; 16];
     aws_lc_rs::rand::fill(&mut id).ok().map(|()| SessionId(id))
-}
-
-impl<C, S> Relay<C, S>
-where
-    C: tokio::io::AsyncRead + AsyncWrite + Unpin,
-    S: tokio::io::AsyncRead + AsyncWrite + Unpin,
-{
-    /// Ends both sides and the session's entries. The database's side is closed at once where the client is gone, so that its
-    /// locks and transactions end.
-    async fn close(&mut self, end: &End) {
-        let _ = self.withdraw();
-        // Amid a message its bytes would be taken for the message's own.
-        let amid_message = self.from_client.is_amid_parts() || self.to_server.waiting_bytes() > 0;
-        if matches!(end, End::Shutdown | End::Revoked) && !self.flow.is_quiet() {
-            // A database that is busy does not see that its client has gone.
-            let _ = tokio::time::timeout(GOODBYE_MAX, self.cancel_denied()).await;
-        }
-        let _ = tokio::time::timeout(GOODBYE_MAX, async {
-            if !amid_message {
-                let _ = self.server.write_all(&wire::terminate()).await;
-            }
-            let _ = self.server.shutdown().await;
-            let _ = self.client.shutdown().await;
-            if *end == End::Full {
-                // Closed amid what the client is sending, it would never read its last words.
-                let _ = tokio::io::copy(&mut self.client, &mut tokio::io::sink()).await;
-            }
-        })
-        .await;
-        let closed = Event::SessionClosed(SessionClosed { reason: end.reason().into() });
-        if self.recording.append(closed).and_then(|()| self.recording.flush()).is_ok() {
-            let _ = self.recording.recorder().wait(Position(self.recording.position())).await;
-        }
-    }
 }

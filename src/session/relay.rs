@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::copy::{Copying, Data};
 use super::door::SMALL_READ_BYTES;
@@ -27,9 +28,11 @@ use super::plan::Plan;
 use super::recording::{Recording, Released};
 use super::ruling::{Ruling, Verdict};
 use super::share::Share;
+use super::tenure::{Doing, Tenure};
 use super::tidings::Circle;
 use super::{Bounds, End, House};
 use crate::flow::{self, Flow, Next, Output, ToClient, Violation};
+use crate::identity::Identity;
 use crate::ledger::SessionId;
 use crate::mask::{self, Exposure, Masked, RowPlan, Unmasked};
 use crate::tally::Tallied;
@@ -63,10 +66,13 @@ pub(super) struct Relay<C, S> {
     pub(super) house: Arc<House>,
     pub(super) identity: String,
     pub(super) groups: Vec<String>,
+    pub(super) who: Arc<Identity>,
     pub(super) session: SessionId,
     /// What this session's lines in the log on standard error belong to.
     pub(super) span: tracing::Span,
     pub(super) upstream_key: Option<CancelKey>,
+    tenure: Tenure,
+    in_transaction: bool,
     /// What the conversation could not take yet.
     pub(super) waiting: Option<Piece>,
     /// The exchange whose message is passed on unread, and how much of it has been.
@@ -121,8 +127,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         names: Names,
         (ground, view): (Arc<Ground>, Arc<View>),
         house: Arc<House>,
-        (identity, groups, session, span): (String, Vec<String>, SessionId, tracing::Span),
+        (who, session, span): (Arc<Identity>, SessionId, tracing::Span),
         upstream_key: Option<CancelKey>,
+        tenure: Tenure,
     ) -> Self {
         let veiled = !view.sight.masks.is_empty();
         let mark = ground.mark();
@@ -154,11 +161,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             view,
             ground,
             house,
-            identity,
-            groups,
+            identity: who.name.clone(),
+            groups: who.groups.clone(),
+            who,
             session,
             span,
             upstream_key,
+            tenure,
+            in_transaction: false,
             waiting: None,
             passing: Passing::default(),
             hold: None,
@@ -204,6 +214,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
         self.lag.gated(position);
         self.weigh()?;
         self.recording.recorder().room().await.map_err(|_| End::LogFailed)
+    }
+
+    fn doing(&self) -> Doing {
+        Doing { quiet: self.flow.is_quiet() && self.hold.is_none(), in_transaction: self.in_transaction }
     }
 
     fn has_said_everything(&self) -> bool {
@@ -485,6 +499,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     fn ready(&mut self, status: TransactionStatus) {
         self.names.ready();
         self.strict = false;
+        self.in_transaction = status != TransactionStatus::Idle;
+        self.tenure.active(Instant::now());
         if status == TransactionStatus::Idle {
             self.names.settled();
             self.meter.settled();

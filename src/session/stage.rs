@@ -6,10 +6,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::ground::View;
 use super::relay::{Relay, VEILED_ROW_BYTES_MAX};
-use super::{End, FAREWELL_MAX, GOODBYE_MAX, Stage};
+use super::{End, Stage};
 use crate::ledger::Event;
-use crate::mask;
-use crate::store::Position;
 use crate::wire::TransactionStatus;
 
 /// How the log calls the policy that a session's statements are decided by from here on.
@@ -24,7 +22,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 self.draining = true;
                 Ok(())
             }
-            Stage::Serving(_) if self.ground.is_retired() || !self.house.knows(&self.identity, &self.groups) => Err(End::Revoked),
+            Stage::Serving(_) if self.ground.is_retired() || !self.house.knows(&self.who) => Err(End::Reconfigured),
             // Another policy is met by the next statement.
             Stage::Serving(_) => Ok(()),
         }
@@ -71,28 +69,5 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     /// True if a statement was decided upon by a policy that is not in force any more.
     pub(super) fn is_superseded(&self, ruling: &super::ruling::Ruling) -> bool {
         ruling.verdict().sight.charter.policy.version() != self.ground.policy().version()
-    }
-
-    /// Gives the client what is still on its way, and a last word of our own if the end calls for one.
-    pub(super) async fn farewell(&mut self, end: &End) {
-        let _ = self.share.keep(0, usize::MAX);
-        let _ = self.recording.flush();
-        if let Some(fault) = end.fault() {
-            self.to_client.push(mask::own(fault.fatal()).into_inner());
-        }
-        let position = self.recording.position();
-        self.to_client.gate(position);
-        if *end == End::Terminated || *end == End::ClientGone {
-            return;
-        }
-        if *end != End::LogFailed && self.recording.recorder().wait(Position(position)).await.is_err() {
-            return;
-        }
-        let durable = if *end == End::LogFailed { u64::MAX } else { position };
-        let Self { client, to_client, .. } = self;
-        let last = std::future::poll_fn(|cx| to_client.poll_write(client, durable, cx));
-        // The process waits for the last entries of its sessions, but not long.
-        let patience = if *end == End::Shutdown { GOODBYE_MAX } else { FAREWELL_MAX };
-        let _ = tokio::time::timeout(patience, last).await;
     }
 }

@@ -127,6 +127,8 @@ impl Index {
                 | Event::HoldOpened(_)
                 | Event::HoldAnswered(_)
                 | Event::LoginRefused(_)
+                | Event::LoggedIn(_)
+                | Event::Revoked(_)
                 | Event::ConfigurationLoaded(_) => {}
             }
         }

@@ -185,6 +185,8 @@ pub(super) fn event_bytes(event: &Event) -> usize {
             | Event::HoldOpened(_)
             | Event::HoldAnswered(_)
             | Event::LoginRefused(_)
+            | Event::LoggedIn(_)
+            | Event::Revoked(_)
             | Event::ConfigurationLoaded(_) => 0,
         }
 }

@@ -79,6 +79,16 @@ impl<W: Write> Player<W> {
                 writeln!(self.out, "hold {} {}{by}{why}", shown(&event.hold), answered(event.answer))
             }
             Event::LoginRefused(event) => writeln!(self.out, "login refused: {}", shown(&event.category)),
+            Event::LoggedIn(event) => {
+                let issuer = if event.issuer.is_empty() { String::new() } else { format!(" of {}", shown(&event.issuer)) };
+                let actor =
+                    if event.actor.is_empty() { String::new() } else { format!(", acted for by {}", shown(&event.actor)) };
+                writeln!(self.out, "logged in by {}: {}{issuer}{actor}", shown(&event.way), shown(&event.subject))
+            }
+            Event::Revoked(event) => {
+                let done = if event.lifted { "given back" } else { "revoked" };
+                writeln!(self.out, "{} {} {done} by {}", shown(&event.what), shown(&event.name), shown(&event.by))
+            }
             Event::ConfigurationLoaded(files) => writeln!(self.out, "configuration loaded: {} files", files.len()),
         }
     }
@@ -195,6 +205,13 @@ impl<W: Write> Player<W> {
                 "kind": "answer", "hold": event.hold, "answer": answered(event.answer), "by": event.by, "reason": event.reason,
             }),
             Event::LoginRefused(event) => json!({"kind": "refused", "identity": event.identity, "category": event.category}),
+            Event::LoggedIn(event) => json!({
+                "kind": "login", "way": event.way, "issuer": event.issuer, "subject": event.subject, "actor": event.actor,
+                "expires_s": event.expires_s, "user": event.user,
+            }),
+            Event::Revoked(event) => json!({
+                "kind": "revoked", "what": event.what, "name": event.name, "lifted": event.lifted, "by": event.by,
+            }),
             Event::ConfigurationLoaded(files) => json!({"kind": "configuration", "files": files.len()}),
         };
         if let Some(fields) = line.as_object_mut() {

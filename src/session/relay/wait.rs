@@ -3,6 +3,7 @@
 use std::pin::{Pin, pin};
 
 use bytes::BytesMut;
+use tokio::time::Instant;
 
 use super::super::cancels::Done;
 use super::super::door::{Moved, READ_BYTES, Socket, door, gone, next_read_bytes};
@@ -26,6 +27,8 @@ enum Woken {
     Cancel(Done),
     CancelSent,
     Stage(Stage),
+    Ended(End),
+    Due,
 }
 
 impl<C: Socket, S: Socket> Relay<C, S> {
@@ -33,36 +36,34 @@ impl<C: Socket, S: Socket> Relay<C, S> {
     pub(in crate::session) async fn run(&mut self, signals: &mut Signals) -> End {
         loop {
             // Waited for once and not at every turn: each wait has its price.
-            let signal = pin!(signals.next());
-            if let Some(end) = self.run_until(signal).await {
+            if let Err(end) = self.run_until(pin!(signals.next())).await {
                 return end;
             }
+            signals.look_again_at(self.tenure.next(Instant::now(), self.doing()));
         }
     }
 
-    /// Runs the session to its end, or until a signal has been heeded: then there is none.
-    async fn run_until(&mut self, mut signal: Pin<&mut impl Future<Output = Signal>>) -> Option<End> {
+    /// Runs the session to its end, or until a signal has been heeded.
+    async fn run_until(&mut self, mut signal: Pin<&mut impl Future<Output = Signal>>) -> Result<(), End> {
         loop {
-            if let Err(end) = self.turn().await {
-                return Some(end);
-            }
+            self.turn().await?;
             if let Some(end) = &self.leaving
                 && self.has_said_everything()
             {
-                return Some(end.clone());
+                return Err(end.clone());
+            }
+            if let Some(end) = self.tenure.over(Instant::now(), self.doing()) {
+                return Err(end);
             }
             if self.is_drained() {
-                return Some(End::Shutdown);
+                return Err(End::Shutdown);
             }
-            match self.wake(signal.as_mut()).await {
-                Ok(Woken::Cancel(done)) => return self.cancel(done).err(),
-                Ok(Woken::Stage(stage)) => return self.staged(stage).err(),
-                Ok(woken) => {
-                    if let Err(end) = self.woken(woken).await {
-                        return Some(end);
-                    }
-                }
-                Err(end) => return Some(end),
+            match self.wake(signal.as_mut()).await? {
+                Woken::Cancel(done) => return self.cancel(done),
+                Woken::Stage(stage) => return self.staged(stage),
+                Woken::Ended(end) => return Err(end),
+                Woken::Due => return Ok(()),
+                woken => self.woken(woken).await?,
             }
         }
     }
@@ -108,6 +109,8 @@ impl<C: Socket, S: Socket> Relay<C, S> {
             signal = signal => Ok(match signal {
                 Signal::Cancel(done) => Woken::Cancel(done),
                 Signal::Stage(stage) => Woken::Stage(stage),
+                Signal::End(end) => Woken::Ended(end),
+                Signal::Due => Woken::Due,
             }),
         }
     }
@@ -132,6 +135,7 @@ impl<C: Socket, S: Socket> Relay<C, S> {
             Woken::ClientRead(bytes) => {
                 self.client_read_bytes = next_read_bytes(bytes);
                 self.lag.arrived(Way::Statement);
+                self.tenure.active(Instant::now());
             }
             Woken::ServerRead(bytes) => {
                 self.server_read_bytes = next_read_bytes(bytes);
@@ -160,7 +164,7 @@ impl<C: Socket, S: Socket> Relay<C, S> {
                 self.cancel_sent = None;
                 Ok(())
             }
-            Woken::Cancel(_) | Woken::Stage(_) => Ok(()),
+            Woken::Cancel(_) | Woken::Stage(_) | Woken::Ended(_) | Woken::Due => Ok(()),
         }
     }
 }
