@@ -157,6 +157,9 @@ fn agree(described: &[ColumnField], traced: &[ResultColumn]) -> bool {
     described.len() == traced.len() && described.iter().zip(traced).all(|(one, other)| one.name == other.name.as_bytes())
 }
 
+/// The type `name`.
+const NAME_OID: u32 = 19;
+
 /// Why a column is masked, and by what.
 struct Cause<'m> {
     strategy: Option<Cow<'m, Strategy>>,
@@ -186,7 +189,9 @@ impl<'m> Judge<'m> {
         match self.masked(column, lineage) {
             Ok(reason) => (ColumnVerdict { name, verdict: Verdict::Clear, reason, untraced: false }, None),
             Err(Cause { strategy, reason, untraced }) => {
-                let strategy = strategy.as_deref();
+                // What the server cut to 63 bytes is not looked through: half an identifier would stay.
+                let cut = self.catalog.base_type(column.type_oid) == NAME_OID;
+                let strategy = strategy.as_deref().filter(|strategy| !(cut && matches!(strategy, Strategy::Scan(_))));
                 let mask = CellMask::of(strategy, self.catalog, column.type_oid, column.type_modifier, column.format);
                 let verdict = match strategy {
                     _ if mask.is_null() => Verdict::Null,
