@@ -387,6 +387,10 @@ fn what_is_sorted_among_known_values_is_not_found() {
         "select id, count(*) over (partition by case when id = 3 then '500-00-0000' else ssn end) from clinical.patients"
             .to_owned(),
         "select count(*), min(id) from clinical.patients group by coalesce(ssn, '500-00-0000')".to_owned(),
+        format!("select x.id from {mixed} join clinical.patients p on p.ssn = v"),
+        format!("select x.id from {mixed} left join (values ('5')) y(v) using (v)"),
+        format!("select x.id from {mixed} where v in (select ssn from clinical.patients)"),
+        format!("select x.id from {mixed} where not exists (select from (values ('5')) y(w) where w = v)"),
         "select array_agg(distinct (v, id)) from (select id, ssn as v from clinical.patients union all select -1, '5') x"
             .to_owned(),
         "select ssn as v, id from clinical.patients union select code, 0 from clinical.observations".to_owned(),

@@ -195,6 +195,8 @@ impl<'a> Tracer<'a> {
         let how = searched(Use::Equal, is_counted(&left) || is_counted(&right));
         self.asks.ask(how, Use::Match, &left);
         self.asks.ask(how, Use::Match, &right);
+        self.joined(&left);
+        self.joined(&right);
         match side {
             Side::Left => left,
             Side::Right => right,

@@ -85,7 +85,9 @@ impl<'a> Tracer<'a> {
                 }
             }
         }
-        let sides = [left, right].into_iter().filter(|side| !matches!(side, Expr::Value(_)));
+        let own = self.arguments.is_none();
+        let constant = |side: &Expr| matches!(side, Expr::Value(_)) || own && matches!(side, Expr::Parameter(_));
+        let sides = [left, right].into_iter().filter(|side| !constant(side));
         let sides: Vec<_> = sides.map(|side| self.side(side)).collect();
         self.ask_all(how, &sides);
     }
@@ -101,6 +103,10 @@ impl<'a> Tracer<'a> {
     fn ask_all(&mut self, how: Use, sides: &[(Shared, bool)]) {
         let how = searched(how, sides.iter().any(|(_, counted)| *counted));
         sides.iter().for_each(|(value, _)| self.ask_value(how, value));
+        // Rows of several sides may be sorted to be joined, as those of groups are.
+        if how == Use::Equal && sides.len() > 1 {
+            sides.iter().for_each(|(value, _)| self.joined(value));
+        }
     }
 
     /// Asks about a value, of a row about each of its columns.

@@ -41,6 +41,15 @@ impl<'a> Tracer<'a> {
         }
     }
 
+    /// What it asks that rows may be sorted by a value to be joined: nothing more of a column as it is, since no others come among its own.
+    pub(super) fn joined(&mut self, value: &Value) {
+        match &value.row {
+            Some(row) => row.iter().for_each(|column| self.joined(&column.value)),
+            None if value.known => self.grouped(value),
+            None => {}
+        }
+    }
+
     /// What it asks that the values of two sides come together.
     pub(super) fn merged_rows(&mut self, left: &Value, right: &Value) {
         match (&left.row, &right.row) {
