@@ -64,12 +64,10 @@ const GIVES: [(&str, f64, f64); 48] = [
 ];
 
 /// Functions that give a text that is not empty.
-const FILLED: [&str; 9] =
-    ["quote_literal", "quote_nullable", "quote_ident", "to_hex", "chr", "version", "sha256", "sha512", "inet_client_addr"];
+const FILLED: [&str; 8] = ["quote_literal", "quote_ident", "to_hex", "chr", "version", "sha256", "sha512", "inet_client_addr"];
 
 /// Functions that give something whatever they are given.
-const PRESENT: [&str; 26] = [
-    "quote_nullable",
+const PRESENT: [&str; 25] = [
     "format",
     "json_build_array",
     "json_build_object",
@@ -195,6 +193,9 @@ impl<'e> Judge<'e> {
         }
         if let Some(value) = document::made(name, &args) {
             return value;
+        }
+        if name == "quote_nullable" {
+            return filled(mix((name, ids(&args))));
         }
         if PRESENT.contains(&name) {
             return Val::present(mix((name, ids(&args))));
