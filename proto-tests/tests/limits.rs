@@ -153,7 +153,8 @@ fn who_holds_the_admin_address_is_let_go() {
         stream
     };
     let mut held: Vec<_> = (0..90).map(|_| dial()).collect();
-    eventually("as many are let in as there are places", || (files() >= before + 64).then_some(()));
+    // A few of those before may have been the start's own, and are closed by now.
+    eventually("as many are let in as there are places", || (files() >= before + 56).then_some(()));
     assert!(files() < before + 70, "{} files, {before} before", files());
     assert_eq!(http::get(&admin, "/healthz").unwrap().code, 200, "who comes later has a turn");
     for stream in &mut held {

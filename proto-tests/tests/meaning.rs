@@ -1,9 +1,10 @@
 //! A text, a name or a portal that has come to mean something else by the time it runs: what it then gives is masked, or refused.
 
 use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
 
 use proto_tests::wire::{Pipeline, Reply};
-use proto_tests::{Canaries, Stand, Wire};
+use proto_tests::{Canaries, Stand, Wire, eventually};
 
 /// Masks for all but clinicians, no holds.
 const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/stand/corpus-policy.toml");
@@ -158,7 +159,7 @@ fn a_prepared_text_whose_function_was_redefined() {
 
 #[test]
 fn temporary_relations_that_are_gone_or_come_last() {
-    let _alone = ALONE.lock().unwrap();
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let made = "create temp table patients (ssn text, id int)";
     let used = "select upper(ssn) as a from patients where id < 9";
     STAND.owner("alter role clinic_app set search_path = clinical, public, pg_temp");
@@ -234,12 +235,11 @@ fn holding() -> Wire {
     owner
 }
 
-/// Waits until a session waits for the owner's locks.
+/// Waits until a session waits for the owner's locks, and then for as long as makes a statement one that has waited.
 fn awaited() {
     let waits = "select count(*) from pg_locks where not granted";
-    while STAND.owner(waits) == "0" {
-        std::thread::yield_now();
-    }
+    eventually("a session waits for a lock", || (STAND.owner(waits) != "0").then_some(()));
+    std::thread::sleep(Duration::from_millis(40));
 }
 
 #[test]

@@ -49,7 +49,9 @@ impl Database {
 
 impl Numbers {
     fn process(&self, page: &mut Page<'_, '_>) -> Result<(), Error> {
-        let (inner, loaded) = (&*self.0, self.0.loaded());
+        let inner = &*self.0;
+        // A reload is counted after what it did shows.
+        let (reloads, loaded) = (inner.tally.reloads.numbers(), inner.loaded());
         let mut build = page.family("pgveil_build", "The program's version", MetricType::Info)?;
         build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
         page.gauge("process_start_time_seconds", "When the process began", seconds(inner.began))?;
@@ -64,7 +66,7 @@ impl Numbers {
             "1 if the last reload was refused and the older configuration is still in force",
             truth(loaded.refused.is_some()),
         )?;
-        page.by_word("pgveil_config_reloads", "Reloads of the configuration", "outcome", &inner.tally.reloads.numbers())
+        page.by_word("pgveil_config_reloads", "Reloads of the configuration", "outcome", &reloads)
     }
 
     fn doors(&self, page: &mut Page<'_, '_>) -> Result<(), Error> {
