@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::super::tree::Call;
 use super::document;
 use super::eval::Judge;
-use super::operate::filled;
+use super::operate::{DIGEST_LETTERS, filled};
 use super::text::texts;
 use super::time;
 use super::truth::comparing;
@@ -249,7 +249,7 @@ pub(super) fn gives(name: &str, id: u64, present: bool, least: f64) -> Val {
     }
     if name == "md5" {
         let low = Some(Rc::new(Val::text("0")));
-        return Val::Open(Open { id, low, present, letters: Some(32), ..Open::default() });
+        return Val::Open(Open { id, low, present, letters: Some(DIGEST_LETTERS), ..Open::default() });
     }
     if FILLED.contains(&name) {
         return filled(id);

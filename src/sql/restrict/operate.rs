@@ -14,6 +14,12 @@ const REFLEXIVE: [&str; 21] = [
     "@>", "<@", "&&", "like", "ilike", "similar", "~~", "~~*", "~", "~*", "^@", "~=", "*=", "*<=", "*>=", "<<=", ">>=", "&<",
     "&>", "~<=~", "~>=~",
 ];
+/// Operators that ask whether a text matches a pattern.
+const PATTERN_SIGNS: [&str; 7] = ["like", "~~", "ilike", "~~*", "similar", "~", "~*"];
+/// Letters of an MD5 digest.
+pub(super) const DIGEST_LETTERS: u8 = 32;
+/// Digests that are tried on a pattern.
+const DIGESTS_TRIED: u32 = 64;
 
 impl<'e> Judge<'e> {
     /// Operators of one precedence, from the left.
@@ -53,6 +59,12 @@ impl<'e> Judge<'e> {
         if let Some(value) = document::asked(sign, left, right) {
             return value;
         }
+        if let Val::Open(Open { letters: Some(DIGEST_LETTERS), .. }) = left
+            && PATTERN_SIGNS.contains(&sign)
+            && self.matches_any_digest(sign, right, escape)
+        {
+            return Val::Bool(true);
+        }
         // What is alike for both sides, and not known from their values.
         let same = left.id() == right.id();
         match sign {
@@ -88,6 +100,15 @@ impl<'e> Judge<'e> {
             },
             _ => arithmetic(sign, left, right).unwrap_or_else(|| reflexive(sign, left, right)),
         }
+    }
+
+    /// True if a pattern matches every digest that is tried.
+    fn matches_any_digest(&mut self, sign: &str, pattern: &Val, escape: Option<&Val>) -> bool {
+        let letters = usize::from(DIGEST_LETTERS / 2);
+        (0..DIGESTS_TRIED).all(|number| {
+            let digest = format!("{:0letters$x}{:0letters$x}", mix(("digest", number)), mix(("rest", number)));
+            matches!(self.operate(sign, &Val::text(&digest), pattern, escape), Val::Bool(true))
+        })
     }
 
     fn like(&self, left: &Val, right: &Val, escape: Option<&Val>, fold: bool) -> Option<Val> {

@@ -72,7 +72,8 @@ impl<'e> Judge<'e> {
                     debug_assert_eq!(only, last);
                     return self.given(named, &alias.columns, |judge| judge.cte_rows(at));
                 }
-                self.relation(name, named, &alias.columns, !sample.is_empty())
+                let sampled = sample.first().is_some_and(|percent| !matches!(self.value(percent), Val::Number(all, _) if all >= 100.0));
+                self.relation(name, named, &alias.columns, sampled)
             }
             From::Query(query, alias) => {
                 let named = alias.name.as_deref().unwrap_or_default().into();
