@@ -1,11 +1,9 @@
 //! `pgveil sessions open`, `sessions end`, `credential revoke`: who is in, and the end of it, by the admin API.
 
-use std::path::PathBuf;
-
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use super::client::{Client, Failure, base, plain};
+use super::client::{Client, Failure, Place, plain};
 use super::{Exit, complain};
 
 pub(super) const REVOKE_EXAMPLES: &str = "Examples:
@@ -19,15 +17,8 @@ pub(super) struct Who {
     /// Who asks: the name of a credential of an operator; its password is taken from PGVEIL_PASSWORD or asked for
     #[arg(long = "as", value_name = "NAME")]
     name: String,
-    /// The admin API [default: as configured, else http://127.0.0.1:6480]
-    #[arg(long, value_name = "URL")]
-    admin: Option<String>,
-    /// A configuration file that says where the admin API is
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Answer as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -59,7 +50,7 @@ pub(super) struct Revoke {
 
 impl Who {
     fn client(&self) -> Result<Client, Failure> {
-        Client::new(&base(self.admin.as_deref(), self.config.as_deref())?, &self.name)
+        self.place.client(&self.name)
     }
 }
 
@@ -96,7 +87,7 @@ pub(super) fn revoke(revoke: &Revoke, lifted: bool) -> Exit {
 
 fn answer(who: &Who, answered: Result<Value, Failure>, show: impl FnOnce(&Value) -> String) -> Exit {
     match answered {
-        Ok(value) if who.json => println!("{value}"),
+        Ok(value) if who.place.json => println!("{value}"),
         Ok(value) => println!("{}", show(&value)),
         Err((exit, why)) => {
             complain(&why);

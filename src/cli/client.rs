@@ -1,7 +1,7 @@
 //! A client of the admin API.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,6 +20,36 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// What went wrong, and how the command ends for it.
 pub(super) type Failure = (Exit, String);
 
+/// Where a command finds the admin API, and how it answers.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// The admin API [default: as configured, else http://127.0.0.1:6480]
+    #[arg(long, value_name = "URL", global = true)]
+    admin: Option<String>,
+    /// A configuration file that says where the admin API is
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Answer as JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+impl Place {
+    /// A client for a person.
+    pub(super) fn client(&self, name: &str) -> Result<Client, Failure> {
+        Client::new(&self.base()?, name)
+    }
+
+    /// A client for what needs no login.
+    pub(super) fn anonymous(&self) -> Result<Client, Failure> {
+        Ok(Client::anonymous(&self.base()?))
+    }
+
+    fn base(&self) -> Result<String, Failure> {
+        base(self.admin.as_deref(), self.config.as_deref())
+    }
+}
+
 /// Where the admin API is, and who asks.
 pub(super) struct Client {
     base: String,
@@ -30,7 +60,7 @@ pub(super) struct Client {
 
 impl Client {
     /// A client for a person; the password comes from `PGVEIL_PASSWORD` or is asked for.
-    pub(super) fn new(base: &str, name: &str) -> Result<Self, Failure> {
+    fn new(base: &str, name: &str) -> Result<Self, Failure> {
         let password = password(name)?;
         let mut pair = name.as_bytes().to_vec();
         pair.push(b':');
@@ -41,7 +71,7 @@ impl Client {
     }
 
     /// A client for what needs no login.
-    pub(super) fn anonymous(base: &str) -> Self {
+    fn anonymous(base: &str) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)

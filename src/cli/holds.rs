@@ -1,11 +1,9 @@
 //! `pgveil holds`: what waits, and people's answers.
 
-use std::path::PathBuf;
-
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
-use super::client::{Client, Failure, base, plain};
+use super::client::{Failure, Place, plain};
 use super::{Exit, complain};
 use crate::policy::show_ms;
 
@@ -17,15 +15,8 @@ pub(super) struct Arguments {
     /// Who asks: the name of a credential; its password is taken from PGVEIL_PASSWORD or asked for
     #[arg(long = "as", value_name = "NAME", global = true)]
     name: Option<String>,
-    /// The admin API [default: as configured, else http://127.0.0.1:6480]
-    #[arg(long, value_name = "URL", global = true)]
-    admin: Option<String>,
-    /// A configuration file that says where the admin API is
-    #[arg(long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-    /// Answer as JSON
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    place: Place,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -78,19 +69,18 @@ fn answer(arguments: &Arguments) -> Result<String, Failure> {
     let Some(name) = &arguments.name else {
         return Err((Exit::Usage, "say who you are with `--as NAME`".to_owned()));
     };
-    let base = base(arguments.admin.as_deref(), arguments.config.as_deref())?;
     let path = match &arguments.action {
         None | Some(Action::List) => "/holds".to_owned(),
         Some(Action::Show { id }) => format!("/holds/{}", identifier(id)?),
         Some(Action::Approve { id, .. }) => format!("/holds/{}/approve", identifier(id)?),
         Some(Action::Deny { id, .. }) => format!("/holds/{}/deny", identifier(id)?),
     };
-    let client = Client::new(&base, name)?;
+    let client = arguments.place.client(name)?;
     let value = match &arguments.action {
         None | Some(Action::List | Action::Show { .. }) => client.get(&path)?,
         Some(Action::Approve { reason, .. } | Action::Deny { reason, .. }) => client.post(&path, &json!({ "reason": reason }))?,
     };
-    if arguments.json {
+    if arguments.place.json {
         return Ok(value.to_string());
     }
     Ok(match &arguments.action {

@@ -1,10 +1,8 @@
 //! `pgveil status`: how a running proxy is, by its admin API.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
-use super::client::{Client, base};
+use super::client::Place;
 use super::{Exit, complain, plain};
 
 #[derive(Debug, clap::Args)]
@@ -13,28 +11,19 @@ use super::{Exit, complain, plain};
                   answers.\n\nExample:\n  pgveil status --config pgveil.toml"
 )]
 pub(super) struct Arguments {
-    /// Address of the admin API, like http://127.0.0.1:6480
-    #[arg(long, value_name = "URL")]
-    admin: Option<String>,
-    /// The configuration file that has it
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Answer as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: Place,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Exit {
-    let asked =
-        base(arguments.admin.as_deref(), arguments.config.as_deref()).and_then(|base| Client::anonymous(&base).get("/status"));
-    let status = match asked {
+    let status = match arguments.place.anonymous().and_then(|client| client.get("/status")) {
         Ok(status) => status,
         Err((exit, why)) => {
             complain(&why);
             return exit;
         }
     };
-    if arguments.json {
+    if arguments.place.json {
         println!("{status}");
     } else {
         show(&status);

@@ -192,3 +192,20 @@ impl std::fmt::Display for Verifier {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// Cuts a file of checkpoints into notes: each is a text, an empty line, signature lines (C2SP signed notes), and may have empty lines
+/// behind it.
+pub fn notes(text: &str) -> impl Iterator<Item = String> {
+    let mut lines = text.split_inclusive('\n').peekable();
+    std::iter::from_fn(move || {
+        while lines.next_if(|line| line.trim().is_empty()).is_some() {}
+        lines.peek()?;
+        let mut note = String::new();
+        let mut signed = false;
+        while let Some(line) = lines.next_if(|line| !signed || line.starts_with('\u{2014}')) {
+            signed |= line.starts_with('\u{2014}');
+            note.push_str(line);
+        }
+        Some(note)
+    })
+}

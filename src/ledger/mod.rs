@@ -17,7 +17,7 @@ mod tile;
 mod tree;
 
 pub use body::{Body, seals};
-pub use checkpoint::{Checkpoint, Signer, Verifier};
+pub use checkpoint::{Checkpoint, Signer, Verifier, notes};
 pub use entry::{Content, Entry, FORMAT_VERSION, Place, Stored, encode, encode_with};
 pub use event::{
     Answer, ColumnSeen, Event, ExecutionEvent, HoldAnswered, HoldOpened, LoggedIn, LoginRefused, Parameter, PassedEvent,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::archive::Archive;
 use super::journal;
 use super::walk::Walk;
-use crate::ledger::{Checkpoint, Hash, LedgerError, MasterKey, SessionId, Verifier};
+use crate::ledger::{Checkpoint, Hash, LedgerError, MasterKey, SessionId, Verifier, notes};
 use crate::store::columns::{CHECKPOINTS, META};
 use crate::store::{CHECKPOINT_FILE, PUBLIC_KEY_FILE, StoreError};
 
@@ -186,22 +186,6 @@ fn claim_file(path: &Path, verifier: &Verifier, claims: &mut Claims, report: &mu
         report.find(None, None, format!("`{}` holds no checkpoint of this log", path.display()));
     }
     Ok(())
-}
-
-/// Cuts a file into notes: a text, an empty line, signature lines.
-fn notes(text: &str) -> impl Iterator<Item = String> {
-    let mut lines = text.split_inclusive('\n').peekable();
-    std::iter::from_fn(move || {
-        while lines.next_if(|line| line.trim().is_empty()).is_some() {}
-        lines.peek()?;
-        let mut note = String::new();
-        let mut signed = false;
-        while let Some(line) = lines.next_if(|line| !signed || line.starts_with('\u{2014}')) {
-            signed |= line.starts_with('\u{2014}');
-            note.push_str(line);
-        }
-        Some(note)
-    })
 }
 
 /// The journals, and that CURRENT names one.

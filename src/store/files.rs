@@ -1,7 +1,7 @@
 //! The files beside the database: keys, lock, public key, newest checkpoint.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -135,4 +135,21 @@ pub(super) fn append(path: &Path, text: &str, sync: bool) -> Result<(), StoreErr
         file.sync_data().map_err(file_error(path))?;
     }
     Ok(())
+}
+
+/// The last bytes of a text file; `None` if there is none that can be read back, as a pipe or a printer cannot.
+pub(super) fn tail(path: &Path, bytes_max: u64) -> Result<Option<String>, StoreError> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => return Ok(None),
+        Err(error) => return Err(file_error(path)(error)),
+    };
+    let bytes = file.metadata().map_err(file_error(path))?.len();
+    file.seek(SeekFrom::Start(bytes.saturating_sub(bytes_max))).map_err(file_error(path))?;
+    let mut text = Vec::new();
+    file.take(bytes_max).read_to_end(&mut text).map_err(file_error(path))?;
+    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }

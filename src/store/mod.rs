@@ -108,6 +108,23 @@ pub enum StoreError {
     /// What is stored is not what was written: run `pgveil verify`.
     #[error("the log is damaged: {0}")]
     Damaged(String),
+    /// The log is an older copy, or another one, than its witness file has seen: entries would be lost without a trace.
+    #[error(
+        "the log in `{}` is not the one that its witness `{}` has seen: it has {size} entries, and the witness a checkpoint of {signed}. \
+         Put the newer copy in its place, or, to go on with this one, keep that witness file as evidence and configure another",
+        store.display(),
+        witness.display()
+    )]
+    SetBack {
+        /// The data folder.
+        store: PathBuf,
+        /// The witness file.
+        witness: PathBuf,
+        /// Entries in the log.
+        size: u64,
+        /// Entries that the newest checkpoint in the witness file speaks of.
+        signed: u64,
+    },
     /// The system's random generator does not answer.
     #[error("no random numbers")]
     Random,

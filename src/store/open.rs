@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::path::Path;
 use std::sync::Arc;
 
 use rocksdb::WriteBatch;
@@ -13,8 +14,11 @@ use super::writer::Writer;
 use super::{Settings, StoreError};
 use crate::ledger::{
     Checkpoint, Event, FORMAT_VERSION, Hash, Hashes, LedgerError, MasterKey, Place, SessionId, Signer, Stored, Tiles, Tree,
-    Verifier, leaf, tiled,
+    Verifier, leaf, notes, tiled,
 };
+
+/// As much of the end of a witness file is read at the start: some hundred checkpoints.
+const WITNESS_TAIL_BYTES: u64 = 64 << 10;
 
 /// A log that is ready to be written.
 pub(super) struct Opened {
@@ -134,7 +138,18 @@ fn check_newest(settings: &Settings, store: &Store, verifier: &Verifier, size: u
     for note in [note, stored].into_iter().flatten() {
         check_note(store, verifier, &note, size)?;
     }
-    Ok(())
+    settings.witness.as_ref().map_or(Ok(()), |witness| check_witness(settings, store, verifier, witness, size))
+}
+
+/// Nor may it be an older copy than the one that the witness file has seen.
+fn check_witness(settings: &Settings, store: &Store, verifier: &Verifier, witness: &Path, size: u64) -> Result<(), StoreError> {
+    let Some(text) = files::tail(witness, WITNESS_TAIL_BYTES)? else { return Ok(()) };
+    let newest = notes(&text).filter_map(|note| verifier.open(&note).ok()).max_by_key(|checkpoint| checkpoint.size);
+    let Some(Checkpoint { size: signed, root, .. }) = newest else { return Ok(()) };
+    if signed <= size && Tree::resume(signed, store)?.root() == root {
+        return Ok(());
+    }
+    Err(StoreError::SetBack { store: settings.path.clone(), witness: witness.to_owned(), size, signed })
 }
 
 fn check_note(store: &Store, verifier: &Verifier, note: &str, size: u64) -> Result<(), StoreError> {

@@ -210,6 +210,41 @@ fn a_log_shorter_than_its_checkpoint_is_refused() {
     assert!(error.to_string().contains("it has 8 entries and has signed a checkpoint of 12"), "{error}");
 }
 
+#[test]
+fn a_log_older_than_its_witness_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let settings = settings(&folder);
+    let write = |session| {
+        let log = Log::open(&settings, NOW).unwrap();
+        let mut recorder = log.session(session_id(session)).unwrap();
+        fill(&mut recorder, 3);
+        drop(recorder);
+        log.close().unwrap();
+    };
+    let move_to = |from: &str, to: &str| std::fs::rename(folder.path().join(from), folder.path().join(to)).unwrap();
+    write(1);
+    std::fs::create_dir(folder.path().join("older")).unwrap();
+    for file in std::fs::read_dir(&settings.path).unwrap().map(Result::unwrap) {
+        std::fs::copy(file.path(), folder.path().join("older").join(file.file_name())).unwrap();
+    }
+    write(2);
+    move_to("data", "newer");
+    move_to("older", "data");
+    let error = Log::open(&settings, NOW).unwrap_err();
+    assert!(matches!(error, StoreError::SetBack { .. }), "{error}");
+    // Grown past the witness without it, it still is another log.
+    let blind = Settings { witness: None, ..settings.clone() };
+    let log = Log::open(&blind, NOW).unwrap();
+    let mut recorder = log.session(session_id(3)).unwrap();
+    fill(&mut recorder, 40);
+    drop(recorder);
+    log.close().unwrap();
+    assert!(matches!(Log::open(&settings, NOW).unwrap_err(), StoreError::SetBack { .. }));
+    move_to("data", "other");
+    move_to("newer", "data");
+    write(4);
+}
+
 #[tokio::test]
 async fn what_does_not_fit_is_refused_and_the_log_goes_on() {
     let folder = TempDir::new().unwrap();

@@ -72,7 +72,8 @@ impl<'e> Judge<'e> {
                     debug_assert_eq!(only, last);
                     return self.given(named, &alias.columns, |judge| judge.cte_rows(at));
                 }
-                let sampled = sample.first().is_some_and(|percent| !matches!(self.value(percent), Val::Number(all, _) if all >= 100.0));
+                let sampled =
+                    sample.first().is_some_and(|percent| !matches!(self.value(percent), Val::Number(all, _) if all >= 100.0));
                 self.relation(name, named, &alias.columns, sampled)
             }
             From::Query(query, alias) => {
