@@ -4,6 +4,7 @@
 mod long;
 mod model;
 mod place;
+mod script;
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::wire::Run;
-use model::{Said, Text, description, frame, row};
+use model::{Text, description, frame, row};
+use script::Said;
 
 fn said() -> impl Strategy<Value = Said> {
     prop_oneof![

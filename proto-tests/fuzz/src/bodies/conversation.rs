@@ -2,6 +2,8 @@
 
 #[path = "../../../../src/flow/tests/model.rs"]
 mod model;
+#[path = "../../../../src/flow/tests/script.rs"]
+mod script;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use pgveil::flow::{Asked, Flow, Next, Output, Ruling, ToClient, Violation};
 use pgveil::wire::{self, Frame, HEADER_BYTES, Parse, Query, Run};
 
 use super::input::Input;
-use model::Said;
+use script::Said;
 
 const STEPS_MAX: usize = 200;
 /// Frames that servers send, with bodies that can be read.
