@@ -1,7 +1,8 @@
-//! What the analysis of a statement costs: a lookup, a report, a mass change, long lists.
+//! What the analysis of a statement costs: a lookup, a report, a mass change, long lists; and what it costs when it is known.
 #![allow(missing_docs, clippy::expect_used, reason = "a bench")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pgveil::sql::{Attribute, Catalog, Relation, RelationKind, Setting, analyze};
@@ -84,6 +85,18 @@ fn bench(criterion: &mut Criterion) {
         group.bench_with_input(BenchmarkId::from_parameter(name), &text, |bencher, text| {
             bencher.iter(|| analyze(black_box(text.as_bytes()), &setting));
         });
+    }
+    group.finish();
+    // The second time a text is said: what was found out about it is looked up.
+    let kept = pgveil::session::Kept::new(4096);
+    let mut group = criterion.benchmark_group("sql/known");
+    for (name, text) in texts() {
+        kept.keep(text.as_bytes(), &Arc::new(analyze(text.as_bytes(), &setting)));
+        if kept.get(text.as_bytes()).is_some() {
+            group.bench_with_input(BenchmarkId::from_parameter(name), &text, |bencher, text| {
+                bencher.iter(|| kept.get(black_box(text.as_bytes())));
+            });
+        }
     }
     group.finish();
 }

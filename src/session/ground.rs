@@ -6,11 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use quick_cache::sync::Cache;
 use tokio::sync::Mutex;
 
 use super::catalog;
 use super::dictionary::Drawer;
+use super::kept::Kept;
 use super::names::Names;
 use super::ruling::Verdict;
 use crate::backend::{self, ConnectError, Querier, QueryError, QueryLimits, Route, Start};
@@ -29,8 +29,6 @@ const WAITED_AFTER: Duration = Duration::from_millis(20);
 const LOOK_MAX: Duration = Duration::from_secs(20);
 /// Rulings kept for one set of groups.
 const VERDICTS_MAX: usize = 4096;
-/// Longest text whose ruling is kept, in bytes.
-const KEPT_TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// Bounds of a question about the catalog.
 const LOOK: QueryLimits = QueryLimits { rows_max: 5_000_000, answer_bytes_max: 64 << 20, time_max: LOOK_MAX };
@@ -138,7 +136,7 @@ pub(super) struct Sight {
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) sight: Arc<Sight>,
-    verdicts: Cache<Bytes, Arc<Verdict>>,
+    verdicts: Kept<Verdict>,
 }
 
 impl Ground {
@@ -312,7 +310,7 @@ impl Ground {
             groups: groups.to_vec(),
             database: self.name.clone(),
         };
-        let view = Arc::new(View { sight: Arc::new(sight), verdicts: Cache::new(VERDICTS_MAX) });
+        let view = Arc::new(View { sight: Arc::new(sight), verdicts: Kept::new(VERDICTS_MAX) });
         views.insert(groups.to_vec(), Arc::clone(&view));
         view
     }
@@ -389,14 +387,13 @@ impl Sight {
 impl View {
     /// The ruling on a text, from memory if it was made before on the same ground.
     pub(super) fn verdict(&self, text: &Bytes, identity: &str, names: &Names) -> Arc<Verdict> {
-        let plain = names.is_plain() && text.len() <= KEPT_TEXT_BYTES_MAX;
+        let plain = names.is_plain();
         if plain && let Some(verdict) = self.verdicts.get(text) {
             return verdict;
         }
         let verdict = Arc::new(self.judge(text, identity, names));
         if plain && verdict.is_shareable() {
-            // The key is a copy: the text shares memory with everything the client sent along with it.
-            self.verdicts.insert(Bytes::copy_from_slice(text), Arc::clone(&verdict));
+            self.verdicts.keep(text, &verdict);
         }
         verdict
     }
