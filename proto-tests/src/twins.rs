@@ -65,7 +65,7 @@ const TIES: usize = 12;
 /// The first step of what is rolled back.
 const BEGIN: &str = "begin";
 /// Ways of planning that give other results where a statement leaves them open.
-const PLANS: [&str; 12] = [
+const PLANS: [&str; 18] = [
     "",
     "-c enable_hashjoin=off",
     "-c enable_mergejoin=off",
@@ -78,6 +78,13 @@ const PLANS: [&str; 12] = [
     "-c enable_material=off -c enable_memoize=off",
     "-c enable_incremental_sort=off",
     "-c join_collapse_limit=1 -c from_collapse_limit=1",
+    // Joined in an order that is thrown by dice.
+    "-c geqo_threshold=2 -c geqo_pool_size=2 -c geqo_generations=1 -c geqo_seed=0.1",
+    "-c geqo_threshold=2 -c geqo_pool_size=2 -c geqo_generations=1 -c geqo_seed=0.4",
+    "-c geqo_threshold=2 -c geqo_pool_size=2 -c geqo_generations=1 -c geqo_seed=0.8",
+    "-c geqo_threshold=2 -c geqo_pool_size=2 -c geqo_generations=1 -c geqo_seed=0.2 -c enable_hashjoin=off -c enable_mergejoin=off",
+    "-c geqo_threshold=2 -c geqo_pool_size=2 -c geqo_generations=1 -c geqo_seed=0.5 -c enable_hashjoin=off -c enable_mergejoin=off",
+    "-c geqo_threshold=2 -c geqo_pool_size=2 -c geqo_generations=1 -c geqo_seed=0.7 -c enable_hashjoin=off -c enable_mergejoin=off",
 ];
 /// Raw values that are the same in both databases, so that only a look finds them.
 const SHARED: [&[u8]; 4] = [b"mrn-7", b"mbr8", b"4d524e2d37", b"4d425238"];
