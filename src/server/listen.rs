@@ -14,7 +14,7 @@ use crate::frontend::{self, Acceptor, Doors, Guard, Handshake, Opening, Source, 
 use crate::identity::Throttle;
 use crate::ledger::{Event, LoginRefused};
 use crate::policy::clip;
-use crate::session::{self, House, Stage, now_us};
+use crate::session::{self, Ground, House, Stage, now_us};
 use crate::tally::Tally;
 
 /// How long a connection waits for others to log in before it is turned away.
@@ -197,14 +197,16 @@ impl Inner {
 
     /// The whole life of a connection. What a login needs is in a place of its own: a session would keep room for it otherwise.
     async fn meet(self: Arc<Self>, stream: Stream, place: Place) {
-        let Some(session) = Box::pin(self.let_in(stream, place)).await else { return };
-        self.serve(session).await;
+        let Some((client, _seat, ground)) = Box::pin(self.let_in(stream, place)).await else { return };
+        session::run(client, ground, Arc::clone(&self.house), self.stage.clone()).await;
     }
 
     /// Startup and login of one connection.
-    async fn let_in(&self, stream: Stream, place: Place) -> Option<frontend::Session> {
+    async fn let_in(&self, stream: Stream, place: Place) -> Option<(frontend::Session, Seat, Arc<Ground>)> {
         let handshake = self.begin(stream, &place).await?;
-        self.log_in(handshake).await
+        let client = self.log_in(handshake).await?;
+        drop(place);
+        self.seated(client).await
     }
 
     /// The startup of one connection.
@@ -295,10 +297,12 @@ impl Inner {
         self.refused("limit", user, from).await;
     }
 
-    async fn serve(self: Arc<Self>, client: frontend::Session) {
+    /// A seat for who has logged in, and the database that is asked for; or why there is none.
+    async fn seated(&self, client: frontend::Session) -> Option<(frontend::Session, Seat, Arc<Ground>)> {
         if self.is_ending() {
             self.tally.turned_away.add("draining");
-            return client.refuse("57P03", "the database system is shutting down").await;
+            client.refuse("57P03", "the database system is shutting down").await;
+            return None;
         }
         let seat = match self.seat(&client.identity.name) {
             Ok(seat) => seat,
@@ -306,15 +310,16 @@ impl Inner {
                 let name = client.identity.name.clone();
                 let from = (client.stream.source(), client.stream.peer());
                 self.turned_away(full.word(), name.as_bytes(), from).await;
-                return client.refuse("53300", &full.message(&name)).await;
+                client.refuse("53300", &full.message(&name)).await;
+                return None;
             }
         };
         let Some(ground) = self.grounds.find(client.database()) else {
             let name = String::from_utf8_lossy(client.database()).into_owned();
-            return client.refuse("3D000", &format!("database \"{name}\" does not exist")).await;
+            client.refuse("3D000", &format!("database \"{name}\" does not exist")).await;
+            return None;
         };
-        session::run(client, ground, Arc::clone(&self.house), self.stage.clone()).await;
-        drop(seat);
+        Some((client, seat, ground))
     }
 
     fn seat(&self, identity: &str) -> Result<Seat, super::seats::Full> {

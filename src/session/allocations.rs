@@ -174,10 +174,9 @@ fn future_bytes<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
 #[test]
 fn a_silent_session_takes_little_room() {
     let run = future_bytes(|(client, ground, house, shutdown)| super::run(client, ground, house, shutdown));
-    let house: fn() -> &'static std::sync::Arc<super::House> = || unreachable!("it is only measured");
-    let converse = future_bytes(|(client, server, recording, ground, signals, who)| {
-        super::converse(client, server, recording, ground, house(), signals, who)
-    });
-    assert!(run <= 3 << 10, "{run} bytes to begin a session");
-    assert!(converse <= 6 << 10, "{converse} bytes for a session");
+    let converse = future_bytes(|(relay, greeting, signals)| super::converse(relay, greeting, signals));
+    let state = size_of::<super::Conversation>();
+    assert!(run <= 1 << 10, "{run} bytes to begin a session");
+    assert!(state <= 3 << 10, "{state} bytes of state");
+    assert!(converse <= 2 << 10, "{converse} bytes for the conversation");
 }

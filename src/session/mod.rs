@@ -298,20 +298,16 @@ pub async fn withdrawn(client: frontend::Session) {
 
 /// Serves a client that has proved who it is, up to the end of its session.
 pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<House>, stage: watch::Receiver<Stage>) {
-    let Some(id) = session_id() else { return client.refuse_with(&Fault::LogFailed.fatal()).await };
+    let Some(id) = session_id() else { return Box::pin(client.refuse_with(&Fault::LogFailed.fatal())).await };
     // Of the highest level: a warning tells its session whatever level is asked for.
     let span = tracing::error_span!("session", %id, database = %ground.name, identity = %client.identity.name);
-    let admitted = Box::pin(admit(client, &ground, &house, id).instrument(span.clone())).await;
-    let Some(Admitted { client, server, recording, view, membership }) = admitted else { return };
-    let (cancel, cancels) = mpsc::channel(CANCELS_MAX);
-    let registered = server.key.as_ref().and_then(|key| house.cancels.enter(key.process, client.startup.version, cancel));
-    let due = Box::pin(tokio::time::sleep_until(Instant::now()));
-    let signals = Signals { registered, cancels, stage, membership, due };
     let counts = Arc::clone(&ground.counts);
+    // In places of their own, so that what came before does not keep room beside it.
+    let admitted = Box::pin(admit(client, ground, house, stage, (id, span.clone())).instrument(span.clone())).await;
+    let Some((relay, greeting, signals)) = admitted else { return };
     counts.opened.add(1);
-    // In a place of its own, so that what came before does not keep room beside it. Not inside the span: to enter it at every message
-    // would cost more than the message.
-    let end = Box::pin(converse(client, server, recording, (ground, view), &house, signals, (id, span.clone()))).await;
+    // Not inside the span: to enter it at every message would cost more than the message.
+    let end = Box::pin(converse(relay, greeting, signals)).await;
     counts.closed.add(end.reason());
     match end {
         End::ServerGone => counts.upstream_failed(UpstreamFault::Lost),
@@ -321,23 +317,23 @@ pub async fn run(client: frontend::Session, ground: Arc<Ground>, house: Arc<Hous
     tracing::info!(parent: &span, end = end.reason(), "session closed");
 }
 
-/// A client that the database has taken, too, and that is in the log and among the open sessions.
-struct Admitted {
-    client: frontend::Session,
-    server: Connection,
-    recording: Recording,
-    view: Arc<ground::View>,
-    membership: Membership,
-}
+/// A session's state.
+type Conversation = Relay<frontend::Stream, backend::Stream>;
 
 /// Opens the database's side, and the log's. The client is told if that cannot be.
-async fn admit(client: frontend::Session, ground: &Arc<Ground>, house: &House, id: SessionId) -> Option<Admitted> {
+async fn admit(
+    client: frontend::Session,
+    ground: Arc<Ground>,
+    house: Arc<House>,
+    stage: watch::Receiver<Stage>,
+    (id, span): (SessionId, tracing::Span),
+) -> Option<(Box<Conversation>, Bytes, Signals)> {
     let start = Start { version: client.startup.version, database: client.database(), parameters: &client.startup.parameters };
     let route = ground.route();
     let server = match backend::connect(&route, &start).await {
         Ok(server) => server,
         Err(fault) => {
-            turn_away(client, ground, fault).await;
+            turn_away(client, &ground, fault).await;
             return None;
         }
     };
@@ -351,17 +347,23 @@ async fn admit(client: frontend::Session, ground: &Arc<Ground>, house: &House, i
         }
     };
     // From here on it is ended if access is withdrawn.
-    let Some(membership) = house.access.enter(id, Arc::clone(&client.identity), shown(&client, ground, id)) else {
+    let Some(membership) = house.access.enter(id, Arc::clone(&client.identity), shown(&client, &ground, id)) else {
         client.refuse_with(&Fault::Revoked.fatal()).await;
         return None;
     };
-    let recorded = record(&client, ground, &view, house, id).await;
+    let recorded = record(&client, &ground, &view, &house, id).await;
     let Ok(recording) = recorded else {
         client.refuse_with(&Fault::LogFailed.fatal()).await;
         return None;
     };
     tracing::info!("session opened");
-    Some(Admitted { client, server, recording, view, membership })
+    let (cancel, cancels) = mpsc::channel(CANCELS_MAX);
+    let (key, version) = (server.key.as_ref(), client.startup.version);
+    let registered = key.and_then(|key| house.cancels.enter(key.process, version, cancel));
+    let due = Box::pin(tokio::time::sleep_until(Instant::now()));
+    let signals = Signals { registered, cancels, stage, membership, due };
+    let (relay, greeting) = begin(client, server, recording, (ground, view), house, &signals, (id, span));
+    Some((relay, greeting, signals))
 }
 
 /// Writes that a session has begun.
@@ -382,21 +384,8 @@ async fn record(
 }
 
 /// Greets the client, relays the conversation, says goodbye on both sides.
-async fn converse(
-    client: frontend::Session,
-    server: Connection,
-    recording: Recording,
-    (ground, view): (Arc<Ground>, Arc<ground::View>),
-    house: &Arc<House>,
-    mut signals: Signals,
-    (id, span): (SessionId, tracing::Span),
-) -> End {
-    let session = (Arc::clone(&client.identity), id, span);
-    let tenure = tenure(house, &client.identity);
-    let Begun { greeting, names, client: (mut stream, ahead), server, key } = begin(client, server, &signals);
-    let greeted = greet(&mut stream, greeting).await;
-    let mut relay =
-        Relay::new((stream, ahead), server, recording, names, (ground, view), Arc::clone(house), session, key, tenure);
+async fn converse(mut relay: Box<Conversation>, greeting: Bytes, mut signals: Signals) -> End {
+    let greeted = greet(&mut relay.client, greeting).await;
     // What has changed since the login holds before the first statement.
     let stage = *signals.stage.borrow_and_update();
     let end = match (greeted, relay.staged(stage)) {
@@ -409,17 +398,16 @@ async fn converse(
     end
 }
 
-/// What is left of the two logins when the session begins.
-struct Begun {
-    greeting: Bytes,
-    names: names::Names,
-    client: (frontend::Stream, BytesMut),
-    server: (backend::Stream, BytesMut),
-    key: Option<CancelKey>,
-}
-
 /// Takes from the logins what the session needs. The rest ends here: it holds memory that a silent session has no use for.
-fn begin(client: frontend::Session, server: Connection, signals: &Signals) -> Begun {
+fn begin(
+    client: frontend::Session,
+    server: Connection,
+    recording: Recording,
+    (ground, view): (Arc<Ground>, Arc<ground::View>),
+    house: Arc<House>,
+    signals: &Signals,
+    (id, span): (SessionId, tracing::Span),
+) -> (Box<Conversation>, Bytes) {
     let mut greeting = BytesMut::from(&*wire::authentication(0, &[]));
     for frame in server.opening {
         // Settings and login notices come before any statement.
@@ -437,8 +425,11 @@ fn begin(client: frontend::Session, server: Connection, signals: &Signals) -> Be
         names.startup(name, value);
     }
     let key = server.key.map(|key| CancelKey { secret: Bytes::copy_from_slice(&key.secret), ..key });
+    let tenure = tenure(&house, &client.identity);
+    let session = (client.identity, id, span);
     let (client, server) = ((client.stream, client.leftover), (server.stream, server.leftover));
-    Begun { greeting: greeting.freeze(), names, client, server, key }
+    let relay = Relay::new(client, server, recording, names, (ground, view), house, session, key, tenure);
+    (Box::new(relay), greeting.freeze())
 }
 
 async fn greet<S: AsyncWrite + Unpin>(stream: &mut S, greeting: Bytes) -> std::io::Result<()> {
