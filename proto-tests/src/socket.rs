@@ -1,7 +1,7 @@
 //! The ways to a server: TCP, TLS, a socket file.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use socket2::SockRef;
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f];
 
@@ -92,6 +93,34 @@ pub enum Socket {
 }
 
 impl Socket {
+    /// Says that nothing more will be sent, and goes on reading.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn shut(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(tcp) => tcp.shutdown(Shutdown::Write),
+            Self::Tls(tls) => {
+                tls.conn.send_close_notify();
+                tls.flush()?;
+                tls.sock.shutdown(Shutdown::Write)
+            }
+            Self::Unix(unix) => unix.shutdown(Shutdown::Write),
+        }
+    }
+
+    /// Goes without a word of its own: the other side gets a reset.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn reset(self) -> io::Result<()> {
+        match &self {
+            Self::Tcp(tcp) => SockRef::from(tcp).set_linger(Some(Duration::ZERO)),
+            Self::Tls(tls) => SockRef::from(&tls.sock).set_linger(Some(Duration::ZERO)),
+            Self::Unix(_) => Ok(()),
+        }
+    }
+
     /// How long a read, and a write, may take.
     ///
     /// # Errors

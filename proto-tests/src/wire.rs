@@ -277,6 +277,14 @@ impl Wire {
         self.socket.flush()
     }
 
+    /// Says that nothing more will be sent, and goes on reading.
+    ///
+    /// # Panics
+    /// If the socket fails.
+    pub fn shut(&mut self) {
+        self.socket.shut().unwrap();
+    }
+
     /// How long a write may wait from now on.
     ///
     /// # Panics
@@ -510,9 +518,17 @@ impl Wire {
     /// If the socket fails.
     #[must_use]
     pub fn request_cancel(&self, pid: i32, secret: &[u8]) -> Socket {
+        self.request_cancel_by(self.way.dial().unwrap(), pid, secret)
+    }
+
+    /// The same by a connection that is there already.
+    ///
+    /// # Panics
+    /// If the socket fails.
+    #[must_use]
+    pub fn request_cancel_by(&self, mut socket: Socket, pid: i32, secret: &[u8]) -> Socket {
         let length = u32::try_from(12 + secret.len()).unwrap();
         let packet = [&length.to_be_bytes()[..], &[4, 0xd2, 0x16, 0x2e], &pid.to_be_bytes(), secret].concat();
-        let mut socket = self.way.dial().unwrap();
         socket.set_timeout(crate::PATIENCE).unwrap();
         socket.write_all(&packet).unwrap();
         socket.flush().unwrap();
@@ -564,6 +580,12 @@ impl Pipeline<'_> {
         if frontend::bind("", "", [1], [value], put, [0], self.out).is_err() {
             panic!("a Bind that cannot be written");
         }
+        self
+    }
+
+    /// Close of a statement (`S`) or portal (`P`).
+    pub fn close(&mut self, kind: u8, name: &str) -> &mut Self {
+        frontend::close(kind, name, self.out).unwrap();
         self
     }
 

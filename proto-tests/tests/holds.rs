@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use proto_tests::cli::pgveil_as;
-use proto_tests::{Identity, Message, Ran, Stand, Wire, eventually};
+use proto_tests::numbers::Numbers;
+use proto_tests::transcript::query;
+use proto_tests::{Identity, Message, Ran, Stand, Wire, eventually, journal};
 use serde_json::Value;
 
 const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/holds.toml");
@@ -178,6 +180,22 @@ fn disconnecting_withdraws_it() {
     drop(wire);
     assert_withdrawn(&id);
     assert_eq!(rows("gone"), "10");
+}
+
+/// What it sent before runs; for what would be held nobody is asked.
+#[test]
+fn a_client_that_has_left_holds_nothing() {
+    let stand = Stand::start("clinic", &["--policy", POLICY]);
+    stand.owner("create table tests.left as select generate_series(1, 10) as id");
+    let mut wire = Wire::connect(&stand, &stand.identity("AGENT"));
+    let update = query("update tests.left set id = id + 100 where id = 1");
+    wire.send(&[query("select pg_sleep(0.2)"), update, query("delete from tests.left")].concat()).unwrap();
+    wire.shut();
+    assert_eq!([wire.reply().tags(), wire.reply().tags(), wire.reply().tags()], ["TDCZ", "CZ", ""]);
+    let ended = || (journal::sessions(&stand, &[])[0]["end"] == "client-gone").then_some(());
+    eventually("the session has ended", ended);
+    assert_eq!(stand.owner("select count(*), max(id) from tests.left"), "10\t101");
+    assert!(Numbers::of(stand.value("ADMIN")).sum("pgveil_holds_opened_total", &[]) < 1.0, "somebody was asked");
 }
 
 #[test]

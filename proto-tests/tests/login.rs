@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use proto_tests::clients::{ALL, Client, python, query, rows, script};
-use proto_tests::{Identity, Stand, Wire};
+use proto_tests::wire::VERSION_3_0;
+use proto_tests::{Identity, Stand, Way, Wire};
 
 static STAND: LazyLock<Stand> = LazyLock::new(|| Stand::start("clinic", &[]));
 static TLS: LazyLock<Stand> = LazyLock::new(|| Stand::start("clinic", &["--tls"]));
@@ -184,4 +185,21 @@ fn no_secret_is_in_the_log_or_on_a_command_line() {
         assert!(!STAND.log().contains(secret) && !line.contains(secret));
     }
     assert!(!line.contains(&format!(":{upstream}@")));
+}
+
+/// A listener without a certificate: after as many answers of N as there are requests, the same connection takes a login in clear.
+#[test]
+fn who_was_answered_n_may_log_in_in_clear() {
+    let agent = STAND.identity("AGENT");
+    let (tls, gss) = ([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f], [0, 0, 0, 8, 4, 0xd2, 0x16, 0x30]);
+    for requests in [&[tls][..], &[gss], &[tls, gss], &[gss, tls]] {
+        let mut wire = Wire::open(&Way::port(STAND.port())).unwrap();
+        for request in requests {
+            wire.send(request).unwrap();
+            assert_eq!(wire.byte().unwrap(), b'N');
+        }
+        wire.start(VERSION_3_0, &agent, "clinic", &[]).unwrap();
+        assert_eq!(wire.log_in(&agent.password).unwrap(), None, "{requests:?}");
+        assert_eq!(wire.query("select 1").tags(), "TDCZ");
+    }
 }

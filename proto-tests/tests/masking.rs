@@ -169,6 +169,19 @@ fn errors_keep_what_says_nothing_of_values() {
     assert_eq!(error.field(b'C').as_deref(), Some("42703"));
     assert!(error.field(b'H').is_some_and(|hint| hint.contains("last_name")), "agents need the hint");
     assert!(error.field(b'P').is_some());
+    // a parameter that cannot be read: whose it is, and where nothing masked is touched, what it was
+    for (sql, text) in [
+        ("select code from clinical.codes where length(code) = $1::int", "invalid input syntax for type integer: \"4x\""),
+        ("select last_name from clinical.patients where id = $1::int", "invalid text representation"),
+    ] {
+        wire.pipeline(|p| {
+            p.parse("", sql).bind("", "", &[Some("4x")], 0).execute("", 0).sync();
+        });
+        let reply = wire.reply();
+        let error = reply.of(b'E').next().unwrap();
+        assert_eq!(error.field(b'M').as_deref(), Some(text), "{sql}");
+        assert!(error.field(b'W').is_some_and(|context| context.contains("parameter $1")), "{sql}");
+    }
 }
 
 #[test]

@@ -119,6 +119,35 @@ fn a_masked_statement_described_once_stays_masked_for_every_execution() {
     raw.assert_clean("a portal in parts", &reply.bytes());
 }
 
+/// What a portal shows was fixed when it was bound, whatever its statement's name stands for since.
+#[test]
+fn a_portal_keeps_its_own_masks() {
+    let raw = proto_tests::Canaries::of(&STAND);
+    let mut wire = Wire::connect(&STAND, &STAND.identity("AGENT"));
+    assert_eq!(wire.query("begin").tags(), "CZ");
+    let (masked, clear) =
+        ("select ssn, last_name from clinical.patients order by id", "select code, code from clinical.codes order by code");
+    for name in ["", "s"] {
+        wire.pipeline(|p| {
+            p.parse(name, masked).bind("one", name, &[], 0).close(b'S', name);
+            p.parse(name, clear).bind("two", name, &[], 1).execute("one", 2).execute("two", 2);
+            p.describe(b'P', "one").execute("one", 3).execute("two", 1);
+            p.parse("t", masked).bind("three", "t", &[], 1).execute("three", 2).execute("one", 1);
+            p.close(b'P', "one").close(b'P', "two").close(b'P', "three").close(b'S', "s").close(b'S', "t").sync();
+        });
+        let reply = wire.reply();
+        assert_eq!(reply.tags().matches('D').count(), 11, "{}", reply.tags());
+        raw.assert_clean("portals in turns", &reply.bytes());
+        // a portal that stands for something clear stays clear
+        let codes = STAND
+            .owner("select string_agg(code, ',' order by code) from (select code from clinical.codes order by code limit 3) c");
+        let cells: Vec<String> =
+            reply.rows().into_iter().filter_map(|row| row[0].clone()).filter(|cell| codes.contains(cell)).collect();
+        assert_eq!(cells.join(","), codes);
+    }
+    assert_eq!(wire.query("rollback").tags(), "CZ");
+}
+
 #[test]
 fn copy_goes_both_ways() {
     STAND.owner("create table tests.copied (id int, word text)");
@@ -192,6 +221,26 @@ fn a_cancel_that_comes_late_hits_no_later_statement() {
         wire.reply();
         let next = wire.query("select 2");
         assert_eq!(next.tags(), "TDCZ", "round {round}: {:?}", next.sqlstate());
+    }
+}
+
+/// One after the other, each on a session of its own: the server signals twice, and the second may hit what comes next.
+#[test]
+fn every_cancel_is_heard_whose_sender_hangs_up_at_once() {
+    let mut owner = Wire::owner(&STAND);
+    for round in 0..100 {
+        let mut wire = clinician();
+        wire.ask("select pg_sleep(25)");
+        let runs = format!("select 1 from pg_stat_activity where pid = {} and wait_event = 'PgSleep'", wire.key.0);
+        proto_tests::eventually("it runs", || (owner.query(&runs).of(b'D').count() == 1).then_some(()));
+        let socket = wire.request_cancel(wire.key.0, &wire.secret);
+        if round % 2 == 0 {
+            drop(socket)
+        } else {
+            socket.reset().unwrap()
+        }
+        let reply = wire.reply();
+        assert_eq!((reply.tags().as_str(), reply.sqlstate().as_deref()), ("TEZ", Some("57014")), "round {round}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! nothing masked or held. `exceptions.toml` names the scenarios that differ, with the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use proto_tests::Stand;
 use proto_tests::scenarios;
@@ -101,4 +102,47 @@ fn every_exception_names_a_scenario_that_is_there() {
     assert_eq!(names.len(), scenarios::all().len(), "two scenarios of one name");
     let unknown: Vec<_> = excepted().into_keys().filter(|name| !names.contains(name)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// The second column of the tables: what is in backquotes.
+fn named_in(checklist: &str) -> Vec<String> {
+    let rows = checklist.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
+    let names = rows.flat_map(|(_, held_by)| held_by.split('`').skip(1).step_by(2));
+    names.map(ToOwned::to_owned).collect()
+}
+
+/// Everything written in a file, or in the files below a folder.
+fn written(path: &Path) -> String {
+    if path.is_file() {
+        return std::fs::read_to_string(path).unwrap();
+    }
+    let below = std::fs::read_dir(path).into_iter().flatten().map(|entry| written(&entry.unwrap().path()));
+    below.collect()
+}
+
+#[test]
+fn every_test_that_the_checklist_names_is_there() {
+    let scenarios: BTreeSet<&str> = scenarios::all().iter().map(|scenario| scenario.0).collect();
+    let checklist = std::fs::read_to_string(root().join("docs/protocol.md")).unwrap();
+    let names = named_in(&checklist);
+    assert!(names.len() > 100, "{} names", names.len());
+    let is_there = |name: &String| match name.split_once("::") {
+        None if name.ends_with("-*") => scenarios.iter().any(|scenario| scenario.starts_with(name.trim_end_matches('*'))),
+        None => scenarios.contains(name.as_str()),
+        Some((file, test)) => {
+            let topic = root().join(format!("proto-tests/tests/{file}.rs"));
+            let tests = written(&if topic.exists() { topic } else { root().join("src").join(file) });
+            let wanted = match test.strip_suffix("..") {
+                Some(beginning) => format!("fn {beginning}"),
+                None if test == "*" => "#[test]".to_owned(),
+                None => format!("fn {test}("),
+            };
+            tests.contains(&wanted)
+        }
+    };
+    let missing: Vec<_> = names.iter().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let unnamed: Vec<_> = scenarios.iter().filter(|scenario| !checklist.contains(&format!("`{scenario}`"))).collect();
+    let unnamed: Vec<_> = unnamed.into_iter().filter(|scenario| !scenario.starts_with("terminated-")).collect();
+    assert!(unnamed.is_empty(), "scenarios that no line of the checklist names: {unnamed:?}");
 }

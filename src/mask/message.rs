@@ -36,6 +36,8 @@ const CLOSED_SETTINGS: [&[u8]; 10] = [
 ];
 /// What the server calls a block of code that has no name.
 const BLOCK: &[u8] = b"inline_code_block";
+/// How it begins to speak of a parameter of the unnamed portal.
+const PARAMETER: &[u8] = b"unnamed portal parameter $";
 const ERROR_TEXT: &str = "database error";
 const NOTICE_TEXT: &str = "notice from the database withheld";
 const ERROR_CODE: &[u8] = b"XX000";
@@ -125,10 +127,11 @@ impl<'a> Report<'a> {
             && condition::name(self.code).is_some()
     }
 
-    /// True if it was raised inside a function, or cannot be read. COPY gives its errors a context of one line that quotes the
-    /// client's own data.
+    /// True if it was raised inside a function, or cannot be read. COPY and Bind give their errors a context of one line that
+    /// quotes the client's own data.
     fn is_from_code(&self) -> bool {
-        let own = |(kind, value): &Field<'_>| *kind == b'W' && value.starts_with(b"COPY ") && !value.contains(&b'\n');
+        let given = |value: &[u8]| value.starts_with(b"COPY ") || parameter(value).is_some();
+        let own = |(kind, value): &Field<'_>| *kind == b'W' && given(value) && !value.contains(&b'\n');
         !self.whole || (self.context && !self.fields.iter().filter(|(kind, _)| matches!(kind, b'W' | b'q' | b'p')).all(own))
     }
 
@@ -184,6 +187,8 @@ fn report(frame: Frame) -> Bytes {
         b'R' if report.is_stale_plan() => Some((*kind, *value)),
         // A function can name anything in these; the server itself names what there is.
         b's' | b't' | b'c' | b'd' | b'n' if !report.context => Some((*kind, *value)),
+        // Which parameter it was, and not what stood in it.
+        b'W' if parameter(value).is_some_and(|rest| matches!(rest, b"" | b" = '...'")) => Some((*kind, *value)),
         _ => None,
     });
     let mut kept: Vec<Field<'_>> = kept.collect();
@@ -193,6 +198,13 @@ fn report(frame: Frame) -> Bytes {
         }
     }
     if notice { wire::notice(&kept) } else { wire::error(&kept) }
+}
+
+/// What the server calls a parameter of Bind that it cannot read: what stands behind the number.
+fn parameter(context: &[u8]) -> Option<&[u8]> {
+    let number = context.strip_prefix(PARAMETER)?;
+    let digits = number.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 { None } else { number.get(digits..) }
 }
 
 /// The payload goes: a function of the statement could have put data there.

@@ -94,6 +94,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     }
 
     fn ask(&mut self, mut hold: Hold) -> Result<(), End> {
+        if self.silent {
+            // Nobody is asked for a client that has left: what stands before was all.
+            self.hold = Some(hold);
+            self.leaving = Some(End::ClientGone);
+            return Ok(());
+        }
         let request = HoldRequest {
             identity: self.identity.clone(),
             groups: self.groups.clone(),

@@ -24,12 +24,20 @@ pub(super) struct Outbox {
     written: u64,
     unflushed: bool,
     closed: bool,
+    /// The socket is to be shut when all is written.
+    ends: bool,
+    shut: bool,
 }
 
 impl Outbox {
     /// The socket takes nothing any more: drops what waits and what comes.
     pub(super) fn close(&mut self) {
         *self = Self { closed: true, ..Self::default() };
+    }
+
+    /// Nothing will come any more: the socket is shut behind what waits.
+    pub(super) fn end(&mut self) {
+        self.ends = !self.closed;
     }
 
     /// Gives memory back, if nothing waits.
@@ -41,7 +49,7 @@ impl Outbox {
 
     /// Appends bytes.
     pub(super) fn push(&mut self, bytes: Bytes) {
-        if self.closed {
+        if self.closed || self.shut {
             return;
         }
         self.pushed += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -71,7 +79,11 @@ impl Outbox {
 
     /// True if something may be written now that the log has reached `durable`.
     pub(super) fn may_write(&self, durable: u64) -> bool {
-        self.unflushed || self.released(durable) > 0
+        self.unflushed || self.released(durable) > 0 || self.is_to_be_shut()
+    }
+
+    fn is_to_be_shut(&self) -> bool {
+        self.ends && !self.shut && self.waiting_bytes() == 0
     }
 
     /// The first position of the log that this queue waits for, if it waits for one.
@@ -91,7 +103,7 @@ impl Outbox {
         }
     }
 
-    /// Writes what may be written, and flushes when that is done.
+    /// Writes what may be written, and flushes when that is done; shuts the socket behind the end.
     pub(super) fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         socket: &mut S,
@@ -112,8 +124,12 @@ impl Outbox {
             self.unflushed = true;
         }
         if self.unflushed {
-            ready!(Pin::new(socket).poll_flush(cx))?;
+            ready!(Pin::new(&mut *socket).poll_flush(cx))?;
             self.unflushed = false;
+        }
+        if self.is_to_be_shut() {
+            ready!(Pin::new(socket).poll_shutdown(cx))?;
+            self.shut = true;
         }
         Poll::Ready(Ok(()))
     }
@@ -185,5 +201,25 @@ mod tests {
         outbox.gate(2);
         assert_eq!(written(&mut outbox, 2).await, b"two");
         assert_eq!(outbox.waiting_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_socket_is_shut_behind_the_last_byte() {
+        use tokio::io::AsyncReadExt;
+        let mut outbox = Outbox::default();
+        let (mut near, mut far) = tokio::io::duplex(64);
+        outbox.push(Bytes::from_static(b"last"));
+        outbox.gate(1);
+        outbox.end();
+        assert!(!outbox.may_write(0), "its gate is closed");
+        std::future::poll_fn(|cx| outbox.poll_write(&mut near, 0, cx)).await.unwrap();
+        assert!(outbox.may_write(1));
+        std::future::poll_fn(|cx| outbox.poll_write(&mut near, 1, cx)).await.unwrap();
+        assert!(!outbox.may_write(1), "once is enough");
+        outbox.push(Bytes::from_static(b"more"));
+        assert_eq!(outbox.waiting_bytes(), 0, "nothing comes behind the end");
+        let mut read = Vec::new();
+        far.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"last");
     }
 }

@@ -91,8 +91,12 @@ pub(super) struct Relay<C, S> {
     strict: bool,
     /// The verdict as of now on the text whose rows are being described, if it may mean something else by now.
     anew: Option<Arc<Verdict>>,
-    /// The client has said goodbye, or has gone; what it asked for before is carried out if it said so.
-    leaving: Option<End>,
+    /// The client has said goodbye, or nothing more is to be done for one that is silent; what was asked for before is answered.
+    pub(super) leaving: Option<End>,
+    /// The client's side is shut. What it sent before is carried out, as the server would, and answered as far as somebody reads.
+    pub(super) silent: bool,
+    /// Every message of the client's that has come whole was taken.
+    heard: bool,
     /// The server has said something fatal: it will close, and no word of ours is to follow.
     last_word: bool,
     /// The plan that the RowDescription on its way to the client stands for.
@@ -180,6 +184,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
             anew: None,
             strict: false,
             leaving: None,
+            silent: false,
+            heard: false,
             last_word: false,
             described: None,
             tiding: None,
@@ -221,14 +227,37 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
     }
 
     fn has_said_everything(&self) -> bool {
-        self.leaving != Some(End::Terminated)
-            || self.flow.is_copying_in()
-            || (self.flow.is_quiet() && self.to_server.waiting_bytes() == 0 && self.to_client.waiting_bytes() == 0)
+        let answered = self.to_client.waiting_bytes() == 0;
+        match self.leaving {
+            Some(End::Terminated) => {
+                self.flow.is_copying_in() || (self.flow.is_quiet() && self.to_server.waiting_bytes() == 0 && answered)
+            }
+            Some(End::ClientGone) => answered,
+            _ => true,
+        }
+    }
+
+    /// What becomes of a session whose client says nothing more. Where something is under way the server is told as much, and
+    /// does what it does: it goes on, or waits no longer for data or a Sync. Nobody is asked for somebody who has left.
+    fn silence(&mut self) -> Result<(), End> {
+        if self.hold.as_ref().is_some_and(Hold::is_asked) {
+            return Err(End::ClientGone);
+        }
+        if self.hold.is_some() || self.leaving.is_some() || !self.heard || self.waiting.is_some() || self.cancel_sent.is_some() {
+            return Ok(());
+        }
+        if !self.flow.is_quiet() || self.flow.is_copying_in() {
+            self.to_server.end();
+        } else if self.to_server.waiting_bytes() == 0 && self.to_client.waiting_bytes() == 0 {
+            return Err(End::ClientGone);
+        }
+        Ok(())
     }
 
     // ---- client -> flow -> sql -> policy -> log -> database
 
     async fn client_pieces(&mut self) -> Result<(), End> {
+        self.heard = false;
         // A cancel request on its way hits whatever runs when it arrives: nothing new may run before.
         while self.hold.is_none()
             && self.leaving.is_none()
@@ -249,7 +278,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin, S: AsyncRead + AsyncWrite + Unpin> Relay
                 Some(Piece::Part(part)) if part.tag == client_tag::COPY_DATA => self.flow.copy_data(part.bytes, &mut self.out),
                 Some(Piece::Part(part)) => self.pass_on(part.bytes, part.place == Place::Last)?,
                 Some(Piece::Oversize { frame_bytes, head, .. }) => self.long(head, frame_bytes).await?,
-                None => break,
+                None => {
+                    self.heard = self.waiting.is_none();
+                    break;
+                }
             }
             self.dispatch()?;
         }

@@ -1,7 +1,9 @@
 //! What comes at any time: notifications, settings, cancels.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
+use super::login::SSL_REQUEST;
 use crate::transcript::{COPY_DONE, SYNC, Scenario, Stage, copy_data, query, run};
 use crate::wire::VERSION_3_0;
 
@@ -15,6 +17,7 @@ pub(super) const ALL: &[Scenario] = &[
     ("cancel-when-idle", idle),
     ("cancel-in-copy-and-pipeline", copy_and_pipeline),
     ("cancel-by-a-long-key", long_key),
+    ("cancel-in-clear", in_clear),
     ("nothing-is-inherited", inherited),
 ];
 
@@ -91,8 +94,9 @@ fn cancel(stage: &mut Stage<'_>) {
 }
 
 fn hang_up(stage: &mut Stage<'_>) {
-    let mut wire = stage.connect();
     for _ in 0..5 {
+        // the server signals twice: the second may hit what comes next
+        let mut wire = stage.connect();
         wire.ask(LONG);
         until_running(stage, &wire);
         wire.cancel_and_hang_up();
@@ -136,8 +140,9 @@ fn copy_and_pipeline(stage: &mut Stage<'_>) {
     stage.ask(&mut wire, &["create temp table cc(i int)"]);
     wire.ask("copy cc from stdin");
     stage.until(&mut wire, b"G", 1);
+    let reads = format!("select count(*) from pg_stat_activity where pid = {} and wait_event = 'ClientRead'", wire.key.0);
+    stage.owner_until(&format!("{reads} and state = 'active'"), "1");
     wire.cancel();
-    std::thread::sleep(Duration::from_millis(200));
     // the server looks up when data come
     stage.send(&mut wire, &[copy_data("1\n"), COPY_DONE.to_vec()].concat(), 1);
     stage.ask(&mut wire, &["select 1"]);
@@ -154,6 +159,29 @@ fn long_key(stage: &mut Stage<'_>) {
     }
     wire.cancel();
     stage.ready(&mut wire, 1);
+}
+
+/// By TCP in clear also where the session came by TLS, as clients up to PostgreSQL 16 do it; and behind a request for encryption.
+fn in_clear(stage: &mut Stage<'_>) {
+    for asks_first in [false, true] {
+        let mut wire = stage.connect();
+        wire.ask(LONG);
+        until_running(stage, &wire);
+        let mut socket = stage.target().way.in_clear().dial().unwrap();
+        if asks_first {
+            socket.write_all(SSL_REQUEST).unwrap();
+            let mut answer = [0];
+            socket.read_exact(&mut answer).unwrap();
+            stage.note(char::from(answer[0]));
+            if answer != *b"N" {
+                break;
+            }
+        }
+        let mut socket = wire.request_cancel_by(socket, wire.key.0, &wire.secret);
+        stage.note(format!("{} bytes", socket.read(&mut [0]).unwrap_or(0)));
+        stage.ready(&mut wire, 1);
+        stage.ask(&mut wire, &["select 1"]);
+    }
 }
 
 fn inherited(stage: &mut Stage<'_>) {

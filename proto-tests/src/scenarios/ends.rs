@@ -1,6 +1,6 @@
 //! How sessions end.
 
-use crate::transcript::{SYNC, Scenario, Stage, TERMINATE, copy_data, query, run};
+use crate::transcript::{COPY_DONE, SYNC, Scenario, Stage, TERMINATE, copy_data, query, run};
 
 pub(super) const ALL: &[Scenario] = &[
     ("terminated-when-idle", idle),
@@ -13,7 +13,9 @@ pub(super) const ALL: &[Scenario] = &[
     ("terminate", terminate),
     ("terminate-behind-queries", behind_queries),
     ("a-client-vanishes", vanishes),
+    ("a-client-leaves-amid-rows", leaves),
     ("a-client-shuts-its-side", shuts),
+    ("a-client-sends-and-hangs-up", sends_and_leaves),
 ];
 
 fn terminate_backend(stage: &Stage<'_>, wire: &crate::Wire) {
@@ -133,7 +135,7 @@ fn vanishes(stage: &mut Stage<'_>) {
 }
 
 /// Rows that nobody takes any more.
-fn shuts(stage: &mut Stage<'_>) {
+fn leaves(stage: &mut Stage<'_>) {
     let mut wire = stage.connect();
     let pid = wire.key.0;
     wire.ask("select repeat('x', 1000) from generate_series(1, 1000000)");
@@ -141,4 +143,48 @@ fn shuts(stage: &mut Stage<'_>) {
     drop(wire);
     until_gone(stage, pid);
     stage.note("gone");
+}
+
+/// What was sent before is carried out and answered, to a client that will say nothing more.
+fn shuts(stage: &mut Stage<'_>) {
+    stage.owner("drop table if exists css; create table css(i int)");
+    let rows: Vec<u8> = (0..50).flat_map(|n| query(format!("select {n}, repeat('x', 3000)"))).collect();
+    for script in [
+        Vec::new(),
+        query("insert into css values (1); select pg_sleep(0.2), 'answered'"),
+        [query("select pg_sleep(0.2)"), rows].concat(),
+        [run("insert into css values (2)"), SYNC.to_vec(), run("select 2"), SYNC.to_vec()].concat(),
+        // no Sync: nothing is stored
+        run("insert into css values (4)"),
+        [query("begin; insert into css values (8)"), query("select pg_sleep(0.2)")].concat(),
+        [run("select 1/0"), SYNC.to_vec(), query("select 3")].concat(),
+        [query("select pg_sleep(0.2)"), b"Q\0\0\0\x20half".to_vec()].concat(),
+        [query("copy css from stdin"), copy_data("16\n")].concat(),
+        [query("copy css from stdin"), copy_data("32\n"), COPY_DONE.to_vec()].concat(),
+        query("copy (select g, repeat('y', 1000) from generate_series(1, 20) g) to stdout"),
+    ] {
+        let mut wire = stage.connect();
+        let pid = wire.key.0;
+        wire.send(&script).unwrap();
+        wire.shut();
+        stage.end(&mut wire);
+        until_gone(stage, pid);
+    }
+    let stored = stage.owner("select sum(i) from css");
+    stage.note(stored);
+}
+
+fn sends_and_leaves(stage: &mut Stage<'_>) {
+    stage.owner("drop table if exists csl; create table csl(i int)");
+    for n in 0..20 {
+        let mut wire = stage.connect();
+        let pid = wire.key.0;
+        let insert = format!("insert into csl values ({n})");
+        let script = if n % 2 == 0 { query(&insert) } else { [run(&insert), SYNC.to_vec()].concat() };
+        wire.send(&script).unwrap();
+        drop(wire);
+        until_gone(stage, pid);
+    }
+    let stored = stage.owner("select count(*) from csl");
+    stage.note(stored);
 }

@@ -3,7 +3,7 @@
 use crate::transcript::{Scenario, Stage};
 use crate::wire::VERSION_3_0;
 
-const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f];
+pub(super) const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f];
 const GSSENC_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 0xd2, 0x16, 0x30];
 
 pub(super) const ALL: &[Scenario] = &[
@@ -20,6 +20,8 @@ pub(super) const ALL: &[Scenario] = &[
     ("encryption-requests", encryption_requests),
     ("encryption-asked-twice", asked_twice),
     ("bytes-behind-an-encryption-request", stuffed),
+    ("login-in-clear-behind-a-no", clear_behind_no),
+    ("startup-packets-of-all-lengths", all_lengths),
     ("replication-off", no_replication),
     ("replication", replication),
 ];
@@ -194,9 +196,45 @@ fn stuffed(stage: &mut Stage<'_>) {
     wire.send(&[SSL_REQUEST, &startup].concat()).unwrap();
     let answer = wire.byte().unwrap();
     stage.note(char::from(answer));
-    // behind an S the handshake is waited for
+    // behind an S the handshake is waited for; before a version is agreed upon, an old server says it in the oldest form
     if answer == b'N' {
-        stage.end(&mut wire);
+        let said = wire.rest();
+        stage.note(said.first().map_or("nothing", |tag| if *tag == b'E' { "an error" } else { "something else" }));
+        stage.note(String::from_utf8_lossy(&said).contains("received unencrypted data after SSL request"));
+    }
+}
+
+fn clear_behind_no(stage: &mut Stage<'_>) {
+    let mut wire = stage.open_in_clear();
+    wire.send(SSL_REQUEST).unwrap();
+    let answer = wire.byte().unwrap();
+    stage.note(char::from(answer));
+    if answer == b'N' {
+        let target = stage.target().clone();
+        wire.start(VERSION_3_0, &target.who, &target.database, &[]).unwrap();
+        let refusal = wire.log_in(&target.who.password).unwrap();
+        stage.note(refusal.is_some());
+        stage.ask(&mut wire, &["select 1"]);
+    }
+}
+
+/// The longest is 10,000 bytes behind its length.
+fn all_lengths(stage: &mut Stage<'_>) {
+    let target = stage.target().clone();
+    let user = format!("user\0{}\0database\0{}\0", target.who.user, target.database);
+    for length in [100, 255, 256, 257, 1000, 8192, 9999, 10_000, 10_003, 10_004, 10_005] {
+        stage.note(length);
+        let own = 4 + 4 + user.len() + "options\0\0\0".len();
+        let options = "-c geqo=off".to_owned() + &" ".repeat(length - own - "-c geqo=off".len());
+        let body = [&[0, 3, 0, 0], user.as_bytes(), b"options\0", options.as_bytes(), b"\0\0"].concat();
+        assert_eq!(body.len() + 4, length);
+        let mut wire = stage.open();
+        wire.send(&[&u32::try_from(length).unwrap().to_be_bytes()[..], &body].concat()).unwrap();
+        match wire.log_in(&target.who.password) {
+            Ok(None) => stage.ask(&mut wire, &["show geqo"]),
+            Ok(Some(refusal)) => stage.note(crate::transcript::shown(&refusal, 0)),
+            Err(_) => stage.note("closed"),
+        }
     }
 }
 

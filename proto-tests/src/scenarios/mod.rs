@@ -5,6 +5,7 @@ mod copy;
 mod ends;
 mod framing;
 mod login;
+mod names;
 mod queries;
 
 use crate::transcript::Scenario;
@@ -12,5 +13,5 @@ use crate::transcript::Scenario;
 /// All of them.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [login::ALL, queries::ALL, copy::ALL, asides::ALL, ends::ALL, framing::ALL].concat()
+    [login::ALL, queries::ALL, names::ALL, copy::ALL, asides::ALL, ends::ALL, framing::ALL].concat()
 }

@@ -13,14 +13,12 @@ pub(super) const ALL: &[Scenario] = &[
     ("syncs", syncs),
     ("flush", flush),
     ("portals", portals),
-    ("statements-and-portals", names),
     ("formats", formats),
     ("malformed-messages", malformed),
     ("function-call", function_call),
     ("timeouts", timeouts),
     ("cursors", cursors),
     ("savepoints-in-a-pipeline", savepoints),
-    ("plans-that-change", plans),
     ("bytes-untouched", bytes_untouched),
 ];
 
@@ -187,30 +185,6 @@ fn portals(stage: &mut Stage<'_>) {
     stage.send(&mut wire, &[change.concat(), execute("", 2), execute("", 0), SYNC.to_vec()].concat(), 1);
 }
 
-fn names(stage: &mut Stage<'_>) {
-    let mut wire = stage.connect();
-    let sync = || SYNC.to_vec();
-    stage.send(&mut wire, &[parse_typed("s1", "select $1::text, $2", &[0, 23]), describe(b'S', "s1"), sync()].concat(), 1);
-    stage.send(&mut wire, &[parse("s1", "select 2"), sync()].concat(), 1);
-    let anew = [close(b'S', "s1"), close(b'S', "never"), close(b'P', "never"), parse("s1", "select 2")];
-    let used = [bind("", "s1", &[], &[], &[]), describe(b'P', ""), execute("", 0), sync()];
-    stage.send(&mut wire, &[anew.concat(), used.concat()].concat(), 1);
-    stage.ask(&mut wire, &["prepare viasql as select $1::int"]);
-    stage.send(&mut wire, &[bind("", "viasql", &[], &[Some(b"7")], &[]), execute("", 0), sync()].concat(), 1);
-    stage.ask(&mut wire, &["execute s1", "deallocate s1"]);
-    stage.send(&mut wire, &[bind("", "s1", &[], &[], &[]), sync()].concat(), 1);
-    stage.ask(&mut wire, &["declare c cursor with hold for select generate_series(1, 3)"]);
-    stage.send(&mut wire, &[describe(b'P', "c"), execute("c", 2), sync()].concat(), 1);
-    let none = [parse("", "create temp table nd(i int)"), describe(b'S', ""), bind("", "", &[], &[], &[]), describe(b'P', "")];
-    stage.send(&mut wire, &[none.concat(), execute("", 0), sync()].concat(), 1);
-    let returning = [parse("", "insert into nd values (1) returning i"), describe(b'S', ""), bind("", "", &[], &[], &[])];
-    stage.send(&mut wire, &[returning.concat(), execute("", 0), sync()].concat(), 1);
-    stage.send(&mut wire, &[parse("", "select 1; select 2"), sync()].concat(), 1);
-    stage.send(&mut wire, &[bind("dup", "viasql", &[], &[Some(b"1")], &[]).repeat(2), sync()].concat(), 1);
-    stage.ask(&mut wire, &["deallocate all", "discard all"]);
-    stage.send(&mut wire, &[describe(b'S', "viasql"), sync()].concat(), 1);
-}
-
 fn formats(stage: &mut Stage<'_>) {
     let mut wire = stage.connect();
     let values: &[Option<&[u8]>] = &[Some(b"\0\0\0\x2a"), Some("text é".as_bytes()), None, Some(b"\0\x01\xff")];
@@ -315,17 +289,6 @@ fn savepoints(stage: &mut Stage<'_>) {
         SYNC.to_vec(),
     ];
     stage.send(&mut wire, &pipeline.concat(), 3);
-}
-
-fn plans(stage: &mut Stage<'_>) {
-    let mut wire = stage.connect();
-    stage.ask(&mut wire, &["create temp table pl(i int); insert into pl values (1)"]);
-    let used = || [bind("", "star", &[], &[], &[]), describe(b'P', ""), execute("", 0), SYNC.to_vec()].concat();
-    stage.send(&mut wire, &[parse("star", "select * from pl"), used()].concat(), 1);
-    stage.ask(&mut wire, &["alter table pl add j int"]);
-    stage.send(&mut wire, &used(), 1);
-    stage.ask(&mut wire, &["alter table pl drop j", "drop table pl"]);
-    stage.send(&mut wire, &used(), 1);
 }
 
 fn bytes_untouched(stage: &mut Stage<'_>) {

@@ -538,7 +538,8 @@ fn proxied(client: &[Frame], turns: &[u8]) -> (Heard, Vec<Text>) {
             }),
         };
         idle = if moved { 0 } else { idle + 1 };
-        if idle > 600 {
+        // the script of turns may let one side wait all along
+        if idle > turns.len() + 600 {
             break;
         }
     }

@@ -26,7 +26,7 @@ fn passed(raw: &Frame, exposure: Exposure) -> Bytes {
     message(Unmasked::new(raw.clone()), exposure).into_inner()
 }
 
-const ERRORS: [(&str, &str); 25] = [
+const ERRORS: [(&str, &str); 29] = [
     ("S=ERROR|C=42501|M=permission denied for schema scratch", "S=ERROR|C=42501|M=permission denied for schema scratch"),
     ("S=ERROR|C=42501|M=permission denied: Smith", "S=ERROR|C=42501|M=insufficient privilege"),
     (
@@ -54,6 +54,19 @@ const ERRORS: [(&str, &str); 25] = [
     (
         "S=ERROR|C=42703|M=column \"x\" does not exist|H=Perhaps y|P=8|F=f|L=1|R=r",
         "S=ERROR|C=42703|M=column \"x\" does not exist|H=Perhaps y|P=8|F=f|L=1|R=r",
+    ),
+    (
+        "S=ERROR|C=22P02|M=invalid input syntax: \"x\"|W=unnamed portal parameter $12 = '...'|R=r",
+        "S=ERROR|C=22P02|M=invalid text representation|W=unnamed portal parameter $12 = '...'",
+    ),
+    (
+        "S=ERROR|C=22P03|M=Smith|W=unnamed portal parameter $1",
+        "S=ERROR|C=22P03|M=invalid binary representation|W=unnamed portal parameter $1",
+    ),
+    ("S=ERROR|C=22P02|M=Smith|W=unnamed portal parameter $1 = 'Smith'", "S=ERROR|C=22P02|M=invalid text representation"),
+    (
+        "S=ERROR|C=22P02|M=Smith|W=SQL function \"f\" statement 1\nunnamed portal parameter $1",
+        "S=ERROR|C=22P02|M=invalid text representation",
     ),
     ("S=ERROR|C=42P01|M=relation \"Smith\" does not exist", "S=ERROR|C=42P01|M=undefined table"),
     ("S=ERROR|C=42P01|M=relation \"Smith\" does not exist|P=8|q=SELECT Smith|p=4", "S=ERROR|C=42P01|M=undefined table|P=8"),
@@ -135,6 +148,22 @@ fn code_of_the_schema_quotes_nothing() {
             false,
             "S=ERROR|C=22P02|M=bad 1x|W=COPY a, line 1, column b: \"1x\"",
             "S=ERROR|C=22P02|M=bad 1x|W=COPY a, line 1, column b: \"1x\"",
+        ),
+        (
+            false,
+            "S=ERROR|C=22P02|M=bad 4x|W=unnamed portal parameter $1 = '...'",
+            "S=ERROR|C=22P02|M=bad 4x|W=unnamed portal parameter $1 = '...'",
+        ),
+        (
+            false,
+            "S=ERROR|C=P0001|M=989-75-2466|W=PL/pgSQL function t()\nunnamed portal parameter $1",
+            "S=ERROR|C=P0001|M=raise exception",
+        ),
+        (false, "S=ERROR|C=P0001|M=989-75-2466|W=unnamed portal parameter $", "S=ERROR|C=P0001|M=raise exception"),
+        (
+            false,
+            "S=ERROR|C=P0001|M=989-75-2466|W=unnamed portal parameter $1\nPL/pgSQL function t()",
+            "S=ERROR|C=P0001|M=raise exception",
         ),
         (false, "S=ERROR|C=23505|M=duplicate|D=Key (code)=(a) exists", "S=ERROR|C=23505|M=duplicate|D=Key (code)=(a) exists"),
     ] {

@@ -47,6 +47,9 @@ impl<C: Socket, S: Socket> Relay<C, S> {
     async fn run_until(&mut self, mut signal: Pin<&mut impl Future<Output = Signal>>) -> Result<(), End> {
         loop {
             self.turn().await?;
+            if self.silent {
+                self.silence()?;
+            }
             if let Some(end) = &self.leaving
                 && self.has_said_everything()
             {
@@ -74,14 +77,17 @@ impl<C: Socket, S: Socket> Relay<C, S> {
         let durable = self.recording.durable();
         self.lag.reached(durable);
         let read_client = self.leaving.is_none()
+            && !self.silent
             && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
             && (self.hold.is_none() && self.waiting.is_none() && self.cancel_sent.is_none()
                 || self.from_client.buffer().len() < self.bounds.ahead_bytes_max);
-        let read_server = self.to_client.waiting_bytes() < BACKLOG_BYTES_MAX && !self.is_stopped();
+        let read_server =
+            self.to_client.waiting_bytes() < BACKLOG_BYTES_MAX && !self.is_stopped() && self.leaving != Some(End::ClientGone);
         let awaited = [self.to_client.awaited(durable), self.to_server.awaited(durable), self.recording.held_back()];
         let awaited = awaited.into_iter().flatten().min();
         // What is written then changes nothing that is waited for here.
         let flowing = self.leaving.is_none()
+            && !self.silent
             && !self.draining
             && self.to_server.waiting_bytes() < BACKLOG_BYTES_MAX
             && self.to_client.waiting_bytes() < BACKLOG_BYTES_MAX;
@@ -98,7 +104,9 @@ impl<C: Socket, S: Socket> Relay<C, S> {
             moved = door(client, read_client.then_some((from_client.buffer(), ask)), to_client, durable, flowing) => match moved {
                 Ok(Moved::Read(bytes)) => Ok(Woken::ClientRead(bytes)),
                 Ok(Moved::Wrote) => Ok(Woken::Wrote),
-                Ok(Moved::Deaf) | Err(_) => Err(End::ClientGone),
+                Ok(Moved::Deaf) => Err(End::ClientGone),
+                // What came before was said all the same.
+                Err(_) => Ok(Woken::ClientRead(0)),
             },
             logged = recording.recorder().wait(Position(awaited.unwrap_or(u64::MAX))), if awaited.is_some() => match logged {
                 Ok(()) => Ok(Woken::Logged),
@@ -144,10 +152,17 @@ impl<C: Socket, S: Socket> Relay<C, S> {
             _ => {}
         }
         match woken {
-            Woken::ClientRead(0) => Err(End::ClientGone),
+            Woken::ClientRead(0) => {
+                self.silent = true;
+                Ok(())
+            }
             Woken::ServerRead(0) => {
                 // Its last words may stand in the buffer.
                 self.server_pieces().await?;
+                if self.silent && self.leaving.is_none() {
+                    self.leaving = Some(End::ClientGone);
+                    return Ok(());
+                }
                 Err(match self.leaving {
                     Some(_) => End::Terminated,
                     None if self.last_word => End::ServerClosed,
