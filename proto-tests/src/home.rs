@@ -125,6 +125,17 @@ impl Running {
         }
     }
 
+    /// The address that a port of `pgveil connect` is at, once it is ready.
+    ///
+    /// # Panics
+    /// If it does not get ready.
+    pub fn ready(&mut self) -> String {
+        let mut line = String::new();
+        let mut out = BufReader::new(self.child.stdout.as_mut().unwrap());
+        out.read_line(&mut line).unwrap();
+        line.trim_end().strip_prefix("ready: ").unwrap_or_else(|| panic!("it is not ready: {line}")).to_owned()
+    }
+
     /// Its process.
     #[must_use]
     pub fn id(&self) -> u32 {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use proto_tests::cli::binary;
+use proto_tests::clients::{ALL, query, rows};
 use proto_tests::{Home, Issuer, Person, Ran, Stand, cli, eventually};
 use serde_json::Value;
 
@@ -266,6 +267,127 @@ fn a_machine_logs_in_by_its_secret() {
     assert_eq!(home.pgveil(&["logout", "clinic"]).code, 0);
 }
 
+#[test]
+fn a_local_port_goes_on_while_tokens_come_and_go() {
+    let home = Home::default();
+    assert_eq!(home.log_in(&[&words(&by_name(&STAND, &BRIEF))[..], &["--no-renew"]].concat(), "carla").code, 0);
+    let mut port = home.start(&["connect", "clinic"], &[]);
+    let uri = port.ready();
+    let mut ways = vec![uri.clone()];
+    let socket = home.state().join("clinic.socket/.s.PGSQL.5432");
+    assert_eq!((mode(&socket), mode(socket.parent().unwrap())), (0o600, 0o700));
+    assert_eq!(home.start(&["connect", "clinic"], &[]).done().code, 3, "the place is taken");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut tcp = home.start(&["connect", "clinic", "--listen", &free], &[]);
+    ways.push(tcp.ready());
+    assert!(ways[1].contains(&free) && ways[1].contains("passfile="), "{}", ways[1]);
+    let first = home.read("clinic.passfile");
+    for _ in 0..3 {
+        let before = home.read("clinic.passfile");
+        for uri in &ways {
+            assert_eq!(home.psql(&STAND, &["-d", uri, "-tAc", NAME]).ok().trim(), STAND.owner(NAME));
+        }
+        eventually("the token is renewed", || (home.read("clinic.passfile") != before).then_some(()));
+    }
+    assert_ne!(home.read("clinic.passfile"), first);
+    // Who does not know the local password gets nothing, and the password is in no list of processes.
+    let password = home.read("clinic.local");
+    let bare = ways[1].split('?').next().unwrap();
+    for guess in ["", "guess", &password[..20]] {
+        let ran = home.psql(&STAND, &["-d", &format!("{bare}?sslmode=disable&password={guess}"), "-c", "select 1"]);
+        assert!(ran.code != 0, "{guess}: {}", ran.out);
+    }
+    assert!(home.processes().iter().all(|line| !line.contains(&password)));
+    // Where others could come in, nothing is opened.
+    for place in ["0.0.0.0:0", "/tmp/.s.PGSQL.5432", "/tmp/x", "10.0.0.1:5432", "nowhere"] {
+        assert_eq!(home.pgveil(&["connect", "clinic", "--listen", place]).code, 2, "{place}");
+    }
+    cancel_reaches_the_server(&home, &uri);
+    assert_eq!(home.pgveil(&["logout", "clinic"]).code, 0);
+    let ran = home.psql(&STAND, &["-d", &uri, "-c", "select 1"]);
+    assert!(ran.code != 0 && ran.err.contains("pgveil login clinic"), "{}", ran.err);
+}
+
+fn cancel_reaches_the_server(home: &Home, uri: &str) {
+    let waits = home
+        .command(&format!("{}/psql", STAND.value("PG_BIN")))
+        .args(["-Xq", "-d", uri, "-c", "select pg_sleep(600), 'locally'"])
+        .spawn();
+    let mut waits = waits.unwrap();
+    let running = "select count(*) from pg_stat_activity where state = 'active' and query like '%locally''%' and query not like '%pg_stat_activity%'";
+    eventually("the statement runs", || (STAND.owner(running) == "1").then_some(()));
+    let id = waits.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    eventually("it is cancelled", || (STAND.owner(running) == "0").then_some(()));
+    assert!(!waits.wait().unwrap().success());
+}
+
+#[test]
+fn another_user_of_the_machine_does_not_come_in_by_the_socket_file() {
+    let home = Home::default();
+    assert_eq!(home.log_in(&words(&by_name(&STAND, &ISSUER)), "carla").code, 0);
+    let mut port = home.start(&["connect", "clinic"], &[]);
+    let uri = port.ready();
+    clear(&home, &STAND);
+    // Open to all, as a careless chmod would leave it: who is not the user is still sent away. Only root can be somebody else.
+    let own = String::from_utf8(std::process::Command::new("id").arg("-u").output().unwrap().stdout).unwrap();
+    if own.trim() == "0" {
+        let psql = format!("{}/psql", STAND.value("PG_BIN"));
+        let other = |program: &str, arguments: &[&str]| {
+            let mut command = home.command("setpriv");
+            command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", program]).args(arguments).current_dir("/");
+            command.output().unwrap()
+        };
+        for file in ["clinic.json", "clinic.passfile"] {
+            assert!(!other("cat", &[home.state().join(file).to_str().unwrap()]).status.success(), "{file}");
+        }
+        for folder in [home.path().to_owned(), home.path().join(".local"), home.path().join(".local/state"), home.state()] {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let folder = home.state().join("clinic.socket");
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(folder.join(".s.PGSQL.5432"), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let out = other(&psql, &["-Xwd", &uri, "-c", "select 1"]);
+        let err = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(!out.status.success() && err.contains("closed the connection"), "{err}");
+        std::fs::set_permissions(home.state(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    assert_eq!(home.psql(&STAND, &["-d", &uri, "-tAc", "select 1"]).ok().trim(), "1");
+    assert_eq!(home.pgveil(&["logout", "clinic"]).code, 0);
+}
+
+#[test]
+fn drivers_connect_by_a_local_port_and_by_a_machines_token() {
+    let home = Home::default();
+    std::fs::write(home.path().join("secret"), "scheduler-secret").unwrap();
+    let (server, url) = (format!("localhost:{}", TLS.port()), ISSUER.url());
+    let named = [
+        "--ca",
+        TLS.value("CA"),
+        "--issuer",
+        &url,
+        "--client-id",
+        "scheduler",
+        "--client-secret-file",
+        "secret",
+        "--scope",
+        "db",
+    ];
+    assert_eq!(home.pgveil(&[&["login", "clinic", "--server", &server], &named[..]].concat()).code, 0);
+    let mut port = home.start(&["connect", "clinic", "--listen", "127.0.0.1:0", "--show-secret"], &[]);
+    let uri = port.ready();
+    let agent = TLS.identity("AGENT");
+    let token = ISSUER.machine("scheduler");
+    let direct = agent.dsn.replace(&format!("{}:{}@", agent.user, agent.password), &format!("scheduler:{token}@"));
+    for client in ALL {
+        for dsn in [&uri, &direct] {
+            let answer = &client.run(dsn, &[query("select 40 + 2")])[0];
+            assert_eq!(rows(answer)[0][0].as_deref(), Some("42"), "{client:?}: {answer}");
+        }
+    }
+    assert_eq!(home.pgveil(&["logout", "clinic"]).code, 0);
+}
+
 /// An issuer that is none: it answers every request by what `answer` makes of its own address.
 fn impostor(answer: impl Fn(&str, &str) -> String + Send + 'static) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -358,7 +480,7 @@ fn a_hostile_issuer_gets_nothing_written_and_nothing_shown() {
 
 #[test]
 fn help_tells_no_secrets_and_takes_none() {
-    for command in ["login", "logout", "whoami", "psql", "dsn", "renew"] {
+    for command in ["login", "logout", "whoami", "psql", "dsn", "renew", "connect"] {
         let help = cli::pgveil(&[command, "--help"]).ok();
         assert!(!help.contains("--password") && !help.contains("--token ") && !help.contains("--client-secret "), "{help}");
     }

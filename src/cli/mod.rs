@@ -5,6 +5,7 @@ mod archive;
 mod catalog;
 mod check;
 mod client;
+mod connect;
 mod credential;
 mod discover;
 mod evidence;
@@ -101,6 +102,8 @@ enum Command {
     Psql(psql::Psql),
     /// Print a connection URI for a login
     Dsn(psql::Dsn),
+    /// Keep a port on this machine that leads to a server with a login
+    Connect(connect::Connect),
     /// Renew a login
     Renew(psql::Renew),
     /// Statements that wait for a person
@@ -141,6 +144,7 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Whoami(arguments) => login::whoami(&arguments).into(),
         Command::Psql(arguments) => psql::psql(&arguments).into(),
         Command::Dsn(arguments) => psql::dsn(&arguments).into(),
+        Command::Connect(arguments) => connect::run(&arguments).into(),
         Command::Renew(arguments) => psql::renew(&arguments).into(),
         Command::Holds(arguments) => holds::run(&arguments).into(),
         Command::Sessions(command) => archive::sessions(&command),

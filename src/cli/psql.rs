@@ -103,8 +103,12 @@ pub(super) fn failed(fault: &Fault) -> Exit {
             Exit::Refused
         }
         Fault::NoIssuer | Fault::NotSaid(_) | Fault::NoWay(_) | Fault::Answer(_) => Exit::Refused,
-        Fault::File { .. } | Fault::Unreadable(_) | Fault::Server(_) | Fault::Http { .. } | Fault::Redirect { .. } => {
-            Exit::Unavailable
-        }
+        Fault::File { .. }
+        | Fault::Unreadable(_)
+        | Fault::Server(_)
+        | Fault::Http { .. }
+        | Fault::Redirect { .. }
+        | Fault::Listen { .. }
+        | Fault::Dice => Exit::Unavailable,
     }
 }

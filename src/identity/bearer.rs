@@ -90,11 +90,12 @@ fn token(value: &[u8]) -> Result<Secret, BearerFault> {
 #[must_use]
 pub fn challenge(issuer: &str, scope: &str, client_id: Option<&str>) -> String {
     let configuration = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    let mut told = serde_json::json!({ "status": "invalid_token", "openid-configuration": configuration, "scope": scope });
-    if let Some(client_id) = client_id {
-        told["client_id"] = client_id.into();
+    let mut told = serde_json::Map::new();
+    let said = [("status", "invalid_token"), ("openid-configuration", &configuration), ("scope", scope)];
+    for (name, value) in said.into_iter().chain(client_id.map(|client_id| ("client_id", client_id))) {
+        told.insert(name.to_owned(), value.into());
     }
-    told.to_string()
+    serde_json::Value::Object(told).to_string()
 }
 
 /// True if this is a client's answer to a challenge.

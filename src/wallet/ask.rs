@@ -51,7 +51,8 @@ pub(super) fn read(told: &[u8], local: bool) -> Result<Told, Fault> {
     };
     let configuration = word(challenge.configuration).ok_or(Fault::NotSaid("where"))?;
     let issuer = configuration.strip_suffix(WELL_KNOWN).ok_or(Fault::NotSaid("where"))?;
-    if !issuer.starts_with("https://") && !(local && is_loopback_http(issuer)) {
+    let private = issuer.starts_with("https://") || (local && is_loopback_http(issuer));
+    if !private {
         return Err(Fault::Insecure("the issuer"));
     }
     let client_id = word(challenge.client_id).ok_or(Fault::NotSaid("as which client"))?;

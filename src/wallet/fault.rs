@@ -85,6 +85,17 @@ pub enum Fault {
         /// Why.
         error: std::io::Error,
     },
+    /// No port for programs.
+    #[error("cannot listen on `{place}`: {error}")]
+    Listen {
+        /// Where.
+        place: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// No randomness.
+    #[error("the system gives no random bytes")]
+    Dice,
     /// It took too long.
     #[error("nobody logged in within {} minutes", super::PERSON_TIME_MAX.as_secs() / 60)]
     TimedOut,

@@ -78,6 +78,12 @@ impl Folder {
         }
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// A file of a login.
     #[must_use]
     pub fn file(&self, name: &Name, ending: &str) -> PathBuf {

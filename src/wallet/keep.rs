@@ -72,12 +72,13 @@ pub fn keep(folder: &Folder, kept: &Kept) -> Result<(), Fault> {
 /// If something cannot be taken away; the rest is gone then, too.
 pub fn forget(folder: &Folder, name: &Name, service_file: Option<&Path>) -> Result<(), Fault> {
     let login = folder::remove(&folder.login(name));
+    let local = ["local", "local-passfile"].map(|ending| folder::remove(&folder.file(name, ending)));
     let passfile = folder::remove(&passfile(folder, name));
     let entry = match service_file {
         Some(file) => edit(file, name, |text| service::without_entry(text, name.as_str())),
         None => Ok(()),
     };
-    login.and(passfile).and(entry)
+    local.into_iter().fold(login.and(passfile), Result::and).and(entry)
 }
 
 /// Changes a service file, through a link if it is one, and keeps its mode.

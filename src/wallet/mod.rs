@@ -6,10 +6,12 @@
 
 mod ask;
 mod browser;
+mod connect;
 mod fault;
 mod folder;
 mod issuer;
 mod keep;
+mod local;
 mod login;
 mod renew;
 mod service;
@@ -19,6 +21,7 @@ mod tests;
 
 pub use ask::{Told, ask};
 pub use browser::leading_to;
+pub use connect::{Place, Port};
 pub use fault::Fault;
 pub use folder::{Folder, Name};
 pub use issuer::{Device, Issuer};
