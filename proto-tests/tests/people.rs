@@ -222,7 +222,7 @@ fn what_is_not_pgveils_is_left_alone() {
         assert_eq!(std::fs::read_to_string(&services).unwrap(), "[clinic]\nhost=mine\n");
     };
     let arguments = by_name(&STAND, &ISSUER);
-    refused(home.log_in(&words(&arguments), "carla"), "that pgveil did not write");
+    refused(home.pgveil(&[&["login", "--device"], &words(&arguments)[..]].concat()), "that pgveil did not write");
     assert!(!home.state().join("clinic.json").exists(), "a login is kept whole or not at all");
     let ran = home.log_in(&[&words(&arguments)[..], &["--no-service", "--no-renew"]].concat(), "carla");
     assert_eq!(ran.code, 0, "{}", ran.err);

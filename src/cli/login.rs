@@ -123,6 +123,14 @@ async fn made(arguments: &Login) -> Result<Kept, Fault> {
         Err(Fault::Unreadable(_)) if arguments.server.is_some() => None,
         Err(fault) => return Err(fault),
     };
+    let listed = earlier.as_ref().and_then(|earlier| earlier.service_file.clone());
+    let service_file = match (&arguments.service_file, arguments.no_service) {
+        (Some(file), _) => Some(std::path::absolute(file).map_err(|error| Fault::File { path: file.clone(), error })?),
+        (None, true) => None,
+        (None, false) => listed.clone().or_else(wallet::default_file),
+    };
+    // Before anybody is sent anywhere.
+    service_file.as_deref().map_or(Ok(()), |file| wallet::may_list(&arguments.name, file))?;
     let (mut server, party) = match (&arguments.server, &earlier) {
         (Some(text), _) => {
             let server = server(arguments, text)?;
@@ -137,16 +145,15 @@ async fn made(arguments: &Login) -> Result<Kept, Fault> {
     if server.user.is_empty() {
         server.user = Some(tokens.shown().name).filter(|name| !name.is_empty()).unwrap_or_else(|| arguments.name.to_string());
     }
-    let service_file = match (&arguments.service_file, arguments.no_service) {
-        (Some(file), _) => Some(std::path::absolute(file).map_err(|error| Fault::File { path: file.clone(), error })?),
-        (None, true) => None,
-        (None, false) => earlier.and_then(|earlier| earlier.service_file).or_else(wallet::default_file),
-    };
     let background = !arguments.no_renew && (tokens.refresh.is_some() || party.secret_file.is_some());
     let login = wallet::Login { server, party, service_file, background, tokens };
     let kept = Kept { name: arguments.name.clone(), login };
     let _lock = folder.lock(&kept.name)?;
     wallet::keep(&folder, &kept)?;
+    match listed.filter(|file| kept.login.service_file.as_ref() != Some(file)) {
+        Some(file) => wallet::unlist(&folder, &kept.name, &file)?,
+        None => {}
+    }
     Ok(kept)
 }
 

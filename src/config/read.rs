@@ -60,8 +60,20 @@ pub(super) struct Reader<'e> {
 
 impl Reader<'_> {
     fn config(&mut self, root: &Fields<'_, '_>, path: &Path, text: &str) -> Option<Config> {
-        const KEYS: [&str; 11] =
-            ["listen", "admin", "store", "log", "limits", "masking", "login", "sessions", "database", "credential", "issuer"];
+        const KEYS: [&str; 12] = [
+            "listen",
+            "admin",
+            "store",
+            "log",
+            "limits",
+            "masking",
+            "login",
+            "sessions",
+            "database",
+            "credential",
+            "certificate",
+            "issuer",
+        ];
         root.only(&KEYS);
         let listen = self.listen(root);
         let admin = admin(root);
@@ -72,6 +84,8 @@ impl Reader<'_> {
         let masking = masking(root);
         let databases = self.databases(root);
         let credentials = self.credentials(root);
+        let client_roots = listen.as_ref().and_then(|listen| listen.tls.as_ref()).is_some_and(|tls| tls.client_roots.is_some());
+        let certificates = super::certificate::certificates(root, client_roots, credentials.as_deref().unwrap_or_default());
         let issuers = self.issuers(root, credentials.as_deref().unwrap_or_default());
         let sessions = super::sessions::sessions(root);
         let login = super::login::login(root, issuers.as_deref());
@@ -87,6 +101,7 @@ impl Reader<'_> {
             masking: masking?,
             databases: databases?,
             credentials: credentials?,
+            certificates: certificates?,
             issuers: issuers?,
             login: login?,
             sessions: sessions?,
@@ -130,7 +145,7 @@ impl Reader<'_> {
     }
 
     fn tls(&mut self, fields: &Fields<'_, '_>) -> Option<Tls> {
-        fields.only(&["certificate", "key"]);
+        fields.only(&["certificate", "key", "client_ca"]);
         let (certificate_at, key_at) = (fields.require("certificate"), fields.require("key"));
         let certificate = certificate_at.as_ref().and_then(|value| self.read(value));
         let key = key_at.as_ref().and_then(|value| self.read(value));
@@ -150,8 +165,9 @@ impl Reader<'_> {
             key_at?.fault(format!("`{}` does not serve with its certificate: {why}", key_file.display()));
             return None;
         }
+        let client_roots = super::issuer::optional(fields, "client_ca", |value| self.roots(value))?;
         self.warn_if_open(&key_file);
-        Some(Tls { certificate, key, certificate_file, key_file })
+        Some(Tls { certificate, key, client_roots, certificate_file, key_file })
     }
 
     pub(super) fn read(&self, value: &Value<'_, '_>) -> Option<(PathBuf, Vec<u8>)> {

@@ -17,7 +17,9 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::identity::{Credential, Denied, ITERATIONS_MIN, NONCE_BYTES, Offers, Roster, ScramFault, Verifier, end_point};
+use crate::identity::{
+    Credential, Denied, Holders, ITERATIONS_MIN, NONCE_BYTES, Offers, Roster, ScramFault, Verifier, end_point,
+};
 use crate::secret::Secret;
 use crate::wire::{
     self, AuthenticationRequest, CancelKey, ErrorFields, Frame, NegotiateProtocolVersion, VERSION_3_0, VERSION_3_2,
@@ -49,7 +51,7 @@ fn roster() -> Roster {
 
 fn certificate() -> (CertificateDer<'static>, ServerTls) {
     let made = rcgen::generate_simple_self_signed(vec!["pgveil.test".to_owned()]).unwrap();
-    let tls = ServerTls::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
+    let tls = ServerTls::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes(), None).unwrap();
     (made.cert.der().clone(), tls)
 }
 
@@ -78,7 +80,7 @@ async fn stand_of(minor_max: u16, with_tls: bool, change: impl FnOnce(&mut Accep
     let mut acceptor = Acceptor { tls: with_tls.then_some(tls), plaintext: true, login_time_max: Duration::from_secs(20) };
     change(&mut acceptor);
     let (roster, offers) = (Arc::new(roster()), Offers::default());
-    let doors = Doors { roster, tokens: None, offers, clear_on_loopback: false };
+    let doors = Doors { roster, tokens: None, holders: Holders::default(), offers, clear_on_loopback: false };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let guard = Arc::<Strict>::default();
@@ -503,9 +505,9 @@ fn certificates_that_cannot_be_used_are_refused() {
         rcgen::generate_simple_self_signed(vec!["a".to_owned()]).unwrap(),
     );
     let key = one.signing_key.serialize_pem();
-    assert!(matches!(ServerTls::from_pem(b"", key.as_bytes()), Err(TlsFault::Certificate)));
-    assert!(matches!(ServerTls::from_pem(one.cert.pem().as_bytes(), b"none"), Err(TlsFault::Key)));
-    assert!(matches!(ServerTls::from_pem(other.cert.pem().as_bytes(), key.as_bytes()), Err(TlsFault::Unusable(_))));
+    assert!(matches!(ServerTls::from_pem(b"", key.as_bytes(), None), Err(TlsFault::Certificate)));
+    assert!(matches!(ServerTls::from_pem(one.cert.pem().as_bytes(), b"none", None), Err(TlsFault::Key)));
+    assert!(matches!(ServerTls::from_pem(other.cert.pem().as_bytes(), key.as_bytes(), None), Err(TlsFault::Unusable(_))));
 }
 
 proptest! {

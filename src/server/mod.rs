@@ -174,7 +174,9 @@ pub fn settings(config: &Config) -> store::Settings {
 
 fn acceptor(config: &Config) -> Result<Acceptor, StartFault> {
     let tls = match &config.listen.tls {
-        Some(tls) => Some(ServerTls::from_pem(&tls.certificate, tls.key.reveal()).map_err(StartFault::Tls)?),
+        Some(tls) => {
+            Some(ServerTls::from_pem(&tls.certificate, tls.key.reveal(), tls.client_roots.as_deref()).map_err(StartFault::Tls)?)
+        }
         None => None,
     };
     Ok(Acceptor {

@@ -67,14 +67,11 @@ impl Folder {
     /// If it cannot be made, or others can use it.
     pub fn at(path: &Path) -> Result<Self, Fault> {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| Fault::file(path, error))?;
-        let folder = Self(path.to_owned());
-        let probe = folder.open(&path.join(".lock"))?;
-        let (own, here) = (probe.metadata(), std::fs::metadata(path));
-        match (own, here) {
-            // A file that we have made is ours: so the folder is, too, if its owner is the same.
-            (Ok(own), Ok(here)) if here.mode() & 0o077 == 0 && here.uid() == own.uid() => Ok(folder),
-            (Err(error), _) | (_, Err(error)) => Err(Fault::file(path, error)),
-            _ => Err(Fault::Open(path.to_owned())),
+        let here = std::fs::metadata(path).map_err(|error| Fault::file(path, error))?;
+        if here.mode() & 0o077 == 0 && here.uid() == user(path)? {
+            Ok(Self(path.to_owned()))
+        } else {
+            Err(Fault::Open(path.to_owned()))
         }
     }
 
@@ -120,6 +117,14 @@ impl Folder {
         Ok(Lock { _file: file })
     }
 
+    /// Waits until nobody else is at the service file.
+    pub(super) fn lock_services(&self) -> Result<Lock, Fault> {
+        let path = self.0.join(".services");
+        let file = self.open(&path)?;
+        file.lock().map_err(|error| Fault::file(path, error))?;
+        Ok(Lock { _file: file })
+    }
+
     /// The same for one of a kind; `None` if there is another.
     ///
     /// # Errors
@@ -148,6 +153,17 @@ impl Folder {
         let opened = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
         opened.map_err(|error| Fault::file(path, error))
     }
+}
+
+/// Who we are: whoever owns a file that we have made. It is made anew, so that no link is followed in a folder that may be another's.
+fn user(folder: &Path) -> Result<u32, Fault> {
+    let mut random = [0; 8];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| Fault::Dice)?;
+    let path = folder.join(format!(".probe-{:x}", u64::from_ne_bytes(random)));
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let user = made.and_then(|file| file.metadata()).map(|file| file.uid());
+    let _ = std::fs::remove_file(&path);
+    user.map_err(|error| Fault::file(folder, error))
 }
 
 /// A file's bytes; `None` if there is none.

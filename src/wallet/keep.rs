@@ -50,7 +50,7 @@ pub(super) fn passfile(folder: &Folder, name: &Name) -> PathBuf {
     folder.file(name, "passfile")
 }
 
-/// Writes a login for psql and for us. The service file is written only if its entry changes.
+/// Writes a login for psql and for us.
 ///
 /// # Errors
 /// If a file cannot be written, or the service file has another's entry of this name.
@@ -59,11 +59,35 @@ pub fn keep(folder: &Folder, kept: &Kept) -> Result<(), Fault> {
     let passfile = passfile(folder, name);
     if let Some(file) = &login.service_file {
         let settings = service::settings(&login.server, &passfile.display().to_string())?;
+        let _alone = folder.lock_services()?;
         edit(file, name, |text| service::with_entry(text, name.as_str(), &settings))?;
     }
+    renewed(folder, kept)
+}
+
+/// Writes a login's new tokens. The service file is as it was, or as its owner has changed it.
+pub(super) fn renewed(folder: &Folder, kept: &Kept) -> Result<(), Fault> {
+    let Kept { name, login } = kept;
     let text = serde_json::to_vec_pretty(login).map_err(|_| Fault::Answer("its token is not a text"))?;
     folder::write(&folder.login(name), &text, 0o600)?;
-    folder::write(&passfile, &service::passfile(&login.server, login.tokens.bearer.reveal()), 0o600)
+    folder::write(&passfile(folder, name), &service::passfile(&login.server, login.tokens.bearer.reveal()), 0o600)
+}
+
+/// Whether an entry of this name may be written there.
+///
+/// # Errors
+/// If somebody else has written one, or the file cannot be read.
+pub fn may_list(name: &Name, file: &Path) -> Result<(), Fault> {
+    edit(file, name, |text| service::with_entry(text, name.as_str(), &[]).map(|_| text.to_owned()))
+}
+
+/// Takes the entry away.
+///
+/// # Errors
+/// If it is not as we wrote it, or the file cannot be written.
+pub fn unlist(folder: &Folder, name: &Name, file: &Path) -> Result<(), Fault> {
+    let _alone = folder.lock_services()?;
+    edit(file, name, |text| service::without_entry(text, name.as_str()))
 }
 
 /// Takes away what was written.
@@ -75,7 +99,7 @@ pub fn forget(folder: &Folder, name: &Name, service_file: Option<&Path>) -> Resu
     let local = ["local", "local-passfile"].map(|ending| folder::remove(&folder.file(name, ending)));
     let passfile = folder::remove(&passfile(folder, name));
     let entry = match service_file {
-        Some(file) => edit(file, name, |text| service::without_entry(text, name.as_str())),
+        Some(file) => unlist(folder, name, file),
         None => Ok(()),
     };
     local.into_iter().fold(login.and(passfile), Result::and).and(entry)

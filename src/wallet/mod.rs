@@ -25,7 +25,7 @@ pub use connect::{Place, Port};
 pub use fault::Fault;
 pub use folder::{Folder, Name};
 pub use issuer::{Device, Issuer};
-pub use keep::{Kept, forget, keep};
+pub use keep::{Kept, forget, keep, may_list, unlist};
 pub use login::{Login, Party, Server, Shown, Tokens};
 pub use renew::{fresh, watch};
 pub use service::default_file;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::folder::{Folder, Lock, Name};
-use super::{Fault, Issuer, Kept, Login, Tokens, keep};
+use super::keep::renewed;
+use super::{Fault, Issuer, Kept, Login, Tokens};
 
 /// How often a login is looked at that is renewed in the background: it may have been taken away.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -31,7 +32,7 @@ pub async fn fresh(folder: &Folder, name: &Name) -> Result<Kept, Fault> {
     match next(&kept.login).await {
         Ok(Some(tokens)) => {
             let kept = Kept { login: Login { tokens, ..kept.login }, ..kept };
-            keep(folder, &kept)?;
+            renewed(folder, &kept)?;
             drop(lock);
             Ok(kept)
         }

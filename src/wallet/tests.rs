@@ -115,9 +115,16 @@ fn what_is_kept_is_for_its_owner_alone() {
     assert!(!shown.contains("refresh\"") && !shown.contains("eyJ"), "{shown}");
     let uri = again.uri(&folder).unwrap();
     assert!(uri.contains("passfile=") && !uri.contains("eyJ"), "{uri}");
+    // What its owner does to the service file later is no business of a renewal.
+    let before = std::fs::read_to_string(&services).unwrap();
+    std::fs::write(&services, "[clinic]\nhost=mine\n").unwrap();
+    super::keep::renewed(&folder, &kept).unwrap();
+    assert_eq!(std::fs::read_to_string(&services).unwrap(), "[clinic]\nhost=mine\n");
+    std::fs::write(&services, before).unwrap();
     forget(&folder, &kept.name, Some(&link)).unwrap();
     assert_eq!(std::fs::read_to_string(&services).unwrap(), "[other]\nhost=x\n");
     assert!(matches!(Kept::read(&folder, &kept.name), Err(Fault::Missing(_))));
+    assert!(!std::fs::read_dir(&path).unwrap().any(|file| file.unwrap().file_name().to_str().unwrap().starts_with(".probe")));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o750)).unwrap();
     assert!(matches!(Folder::at(&path), Err(Fault::Open(_))), "a folder that others can look into is not used");
 }
