@@ -258,6 +258,17 @@ pub struct Credential {
     pub verifier: String,
     /// From when on it is refused.
     pub expires: Option<jiff::Timestamp>,
+    /// What it was before, which serves beside it for a while.
+    pub former: Option<Former>,
+}
+
+/// A verifier that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    /// The verifier; it has the salt and iterations of its successor.
+    pub verifier: String,
+    /// From when on it is refused.
+    pub expires: jiff::Timestamp,
 }
 
 impl Config {

@@ -10,10 +10,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::de::DeValue;
 
 use super::{
-    ADMIN_ADDRESS, Config, Credential, DRAIN_MS, Database, Durability, LISTEN_ADDRESS, Listen, ListenAddress, LogFormat,
+    ADMIN_ADDRESS, Config, Credential, DRAIN_MS, Database, Durability, Former, LISTEN_ADDRESS, Listen, ListenAddress, LogFormat,
     LogLevel, Logs, Masking, Store, Tls, file, limits, listen, verifier,
 };
 use crate::backend::Upstream;
+use crate::identity::Verifier;
 use crate::policy::{Document, Fields, FileFault, Policy, Value, clip};
 use crate::secret::Secret;
 
@@ -293,7 +294,7 @@ impl Reader<'_> {
 }
 
 fn credential(fields: &Fields<'_, '_>, lines: &mut HashMap<String, usize>) -> Option<Credential> {
-    fields.only(&["name", "groups", "verifier", "expires"]);
+    fields.only(&["name", "groups", "verifier", "expires", "former"]);
     let name = fields.require("name").and_then(|value| {
         if value.text().is_some_and(|text| text.contains(':')) {
             value.fault("the name of a credential may not hold `:`, which ends a name in HTTP logins");
@@ -301,21 +302,44 @@ fn credential(fields: &Fields<'_, '_>, lines: &mut HashMap<String, usize>) -> Op
         name(&value, lines)
     });
     let groups = fields.require("groups").and_then(|value| value.words());
-    let verifier = fields.require("verifier").and_then(|value| {
-        let text = value.text()?;
-        match verifier::fault(text) {
-            Some(why) => {
-                value.fault(format!("`verifier` is no SCRAM-SHA-256 verifier: {why}; `pgveil credential new` makes one"));
-                None
-            }
-            None => Some(text.to_owned()),
-        }
-    });
+    let verifier = written_verifier(fields);
     let expires = match fields.value("expires") {
         Some(value) => Some(moment(&value)?),
         None => None,
     };
-    Some(Credential { name: name?, groups: groups?, verifier: verifier?, expires })
+    let former = match fields.value("former") {
+        Some(value) => Some(former(&value, verifier.as_deref())?),
+        None => None,
+    };
+    Some(Credential { name: name?, groups: groups?, verifier: verifier?, expires, former })
+}
+
+fn written_verifier(fields: &Fields<'_, '_>) -> Option<String> {
+    let value = fields.require("verifier")?;
+    let text = value.text()?;
+    match verifier::fault(text) {
+        Some(why) => {
+            value.fault(format!("`verifier` is no SCRAM-SHA-256 verifier: {why}; `pgveil credential new` makes one"));
+            None
+        }
+        None => Some(text.to_owned()),
+    }
+}
+
+/// A login begins with a salt before it is known which password comes: both must have the same.
+fn former(value: &Value<'_, '_>, successor: Option<&str>) -> Option<Former> {
+    let fields = value.fields("`former`")?;
+    fields.only(&["verifier", "expires"]);
+    let verifier = written_verifier(&fields);
+    let expires = fields.require("expires").and_then(|value| moment(&value));
+    let (verifier, expires) = (verifier?, expires?);
+    let read = |text: &str| text.parse::<Verifier>().ok();
+    let kin = read(&verifier).zip(read(successor?)).is_some_and(|(former, successor)| former.is_kin(&successor));
+    if !kin {
+        value.fault("`former` has another salt than its successor: `pgveil credential new NAME --rotate` makes one that fits");
+        return None;
+    }
+    Some(Former { verifier, expires })
 }
 
 fn moment(value: &Value<'_, '_>) -> Option<jiff::Timestamp> {

@@ -11,8 +11,7 @@ use super::accept::last_words;
 use super::exchange::Exchange;
 use super::{Handshake, Refusal, Stream, prove};
 use crate::identity::{
-    BEARER_BYTES_MAX, Caller, Channel, Holders, Identity, NONCE_BYTES, Offer, Offers, Roster, TOKEN_BYTES_MAX, TokenFault, Way,
-    not_after,
+    BEARER_BYTES_MAX, Caller, Channel, Identity, NONCE_BYTES, Offer, Offers, Roster, TOKEN_BYTES_MAX, TokenFault, Way, not_after,
 };
 use crate::secret::Secret;
 use crate::wire::Startup;
@@ -38,8 +37,6 @@ pub struct Doors {
     pub roster: Arc<Roster>,
     /// Who can tell whose a token is; `None` if tokens are not taken.
     pub tokens: Option<Arc<dyn Tokens>>,
-    /// Whom clients' certificates stand for.
-    pub holders: Holders,
     /// Which client is offered what.
     pub offers: Offers,
     /// Whether passwords and tokens may be asked for without TLS, from this machine only.
@@ -174,7 +171,7 @@ fn is_false(value: &[u8]) -> bool {
 impl Doors {
     /// Whom the client's certificate stands for, if it has one and gives that user. Another user is asked for another proof.
     fn certified(&self, stream: &Stream, user: &[u8], now: Timestamp) -> Option<Identity> {
-        if self.holders.is_empty() {
+        if self.roster.holders().is_empty() {
             return None;
         }
         let der = stream.certificate()?;
@@ -183,7 +180,7 @@ impl Doors {
         let expires = not_after(der).filter(|end| *end > now)?;
         // What stands for a DNS name has no colon in it, and every URI has one.
         let uris = certificate.valid_uri_names().filter(|uri| uri.contains(':'));
-        self.holders.identify(certificate.valid_dns_names().chain(uris), user, expires)
+        self.roster.holders().identify(certificate.valid_dns_names().chain(uris), user, expires)
     }
 
     /// What this client is asked for: never a password or token where others could read it, whatever it or a rule says.

@@ -17,9 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::identity::{
-    Credential, Denied, Holders, ITERATIONS_MIN, NONCE_BYTES, Offers, Roster, ScramFault, Verifier, end_point,
-};
+use crate::identity::{Credential, Denied, ITERATIONS_MIN, NONCE_BYTES, Offers, Roster, ScramFault, Verifier, end_point};
 use crate::secret::Secret;
 use crate::wire::{
     self, AuthenticationRequest, CancelKey, ErrorFields, Frame, NegotiateProtocolVersion, VERSION_3_0, VERSION_3_2,
@@ -80,7 +78,7 @@ async fn stand_of(minor_max: u16, with_tls: bool, change: impl FnOnce(&mut Accep
     let mut acceptor = Acceptor { tls: with_tls.then_some(tls), plaintext: true, login_time_max: Duration::from_secs(20) };
     change(&mut acceptor);
     let (roster, offers) = (Arc::new(roster()), Offers::default());
-    let doors = Doors { roster, tokens: None, holders: Holders::default(), offers, clear_on_loopback: false };
+    let doors = Doors { roster, tokens: None, offers, clear_on_loopback: false };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let guard = Arc::<Strict>::default();

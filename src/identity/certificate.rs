@@ -40,6 +40,11 @@ impl Holders {
         self.0.is_empty()
     }
 
+    /// True if a certificate stands for this name and these groups.
+    pub(super) fn knows(&self, name: &str, groups: &[String]) -> bool {
+        self.0.values().any(|holder| holder.name == name && holder.groups == groups)
+    }
+
     /// Who a certificate with these names stands for, if the client gives that user. The chain has been verified.
     #[must_use]
     pub fn identify<'n>(&self, names: impl IntoIterator<Item = &'n str>, user: &[u8], expires: Timestamp) -> Option<Identity> {
@@ -122,6 +127,7 @@ mod tests {
         let end = Timestamp::from_second(2_000_000_000).unwrap();
         let found = holders.identify(["other", "spiffe://clinic/agent"], b"agent", end).unwrap();
         assert_eq!((found.name.as_str(), found.expires, found.way), ("agent", Some(end), Way::Certificate));
+        assert!(holders.knows("agent", &found.groups) && !holders.knows("agent", &[]) && !holders.knows("other", &found.groups));
         for (names, user) in
             [("spiffe://clinic/agent", "other"), ("spiffe://clinic/agents", "agent"), ("agent", "agent"), ("", "")]
         {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::StartFault;
 use crate::config::Config;
 use crate::frontend::{Doors, Identified, Tokens};
-use crate::identity::{Holder, Holders, Roster, Way};
+use crate::identity::{Roster, Way};
 use crate::idp::Issuers;
 use crate::secret::Secret;
 
@@ -31,10 +31,5 @@ pub(super) fn tokens(config: &Config) -> Result<Option<Arc<dyn Tokens>>, StartFa
 
 /// All of them.
 pub(super) fn doors(config: &Config, roster: Arc<Roster>, tokens: Option<Arc<dyn Tokens>>) -> Doors {
-    let holders = config.certificates.iter().map(|one| {
-        let holder = Holder { name: one.name.clone(), groups: one.groups.clone() };
-        (one.san.clone(), holder)
-    });
-    let holders = Holders::new(holders);
-    Doors { roster, tokens, holders, offers: config.login.offers.clone(), clear_on_loopback: config.login.clear_on_loopback }
+    Doors { roster, tokens, offers: config.login.offers.clone(), clear_on_loopback: config.login.clear_on_loopback }
 }

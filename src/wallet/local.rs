@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::folder::{self, Folder, Name};
 use super::{Fault, Server, service};
 use crate::frontend::{self, Doors, Guard, Handshake, Session};
-use crate::identity::{Credential, Holders, ITERATIONS_MIN, NONCE_BYTES, Offer, Offers, Roster, SALT_BYTES, Verifier};
+use crate::identity::{Credential, ITERATIONS_MIN, NONCE_BYTES, Offer, Offers, Roster, SALT_BYTES, Verifier};
 use crate::secret::Secret;
 
 /// Random bytes of a password.
@@ -67,7 +67,7 @@ impl Password {
         let mock = Secret::new(dice::<NONCE_BYTES>().ok()?.to_vec());
         let roster = Roster::new(vec![credential], mock).ok()?.into();
         let offers = Offers { rules: Vec::new(), otherwise: Offer::Scram };
-        let doors = Doors { roster, tokens: None, holders: Holders::default(), offers, clear_on_loopback: false };
+        let doors = Doors { roster, tokens: None, offers, clear_on_loopback: false };
         let dice = dice::<NONCE_BYTES>().ok()?;
         frontend::login(handshake, &doors, &Uncounted, jiff::Timestamp::now(), dice).await.ok()
     }
