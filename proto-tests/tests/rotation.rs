@@ -26,7 +26,7 @@ fn both_passwords_serve_until_the_former_ends() {
     let text = |made: &serde_json::Value, key: &str| made[key].as_str().unwrap().to_owned();
     let (old, block) = (text(&first, "password"), text(&first, "toml"));
     let mut also = tempfile::NamedTempFile::new().unwrap();
-    write!(also, "{block}\n").unwrap();
+    writeln!(also, "{block}").unwrap();
     let stand = Stand::start("clinic", &["--also", also.path().to_str().unwrap()]);
     assert_eq!(come_in(&stand, &old).ok().trim(), "in");
     let rotate = ["credential", "new", "rota", "--rotate", stand.value("CONFIG"), "--ttl", "2h", "--overlap", "30m", "--json"];

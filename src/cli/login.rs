@@ -150,9 +150,8 @@ async fn made(arguments: &Login) -> Result<Kept, Fault> {
     let kept = Kept { name: arguments.name.clone(), login };
     let _lock = folder.lock(&kept.name)?;
     wallet::keep(&folder, &kept)?;
-    match listed.filter(|file| kept.login.service_file.as_ref() != Some(file)) {
-        Some(file) => wallet::unlist(&folder, &kept.name, &file)?,
-        None => {}
+    if let Some(file) = listed.filter(|file| kept.login.service_file.as_ref() != Some(file)) {
+        wallet::unlist(&folder, &kept.name, &file)?;
     }
     Ok(kept)
 }

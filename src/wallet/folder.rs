@@ -57,6 +57,9 @@ impl Folder {
     pub fn own() -> Result<Self, Fault> {
         let named = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let state = || named("XDG_STATE_HOME").or_else(|| named("HOME").map(|home| home.join(".local/state")));
+        if std::env::var_os("PGVEIL_HOME").is_some_and(|path| !path.is_empty() && !Path::new(&path).is_absolute()) {
+            return Err(Fault::Setting("PGVEIL_HOME must be a whole path, from / on".to_owned()));
+        }
         let path = named("PGVEIL_HOME").or_else(|| state().map(|state| state.join("pgveil"))).ok_or(Fault::Home)?;
         Self::at(&path)
     }
