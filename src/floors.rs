@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: [(&str, &[&str]); 4] = [
     ("ground", &["secret", "wire", "sql", "identity", "mask", "ledger", "policy", "flow", "tally"]),
     ("first", &["frontend", "backend", "idp", "approval", "store"]),
-    ("second", &["session", "replay", "admin"]),
+    ("second", &["session", "replay", "admin", "wallet"]),
     ("roof", &["config", "server", "cli", "main"]),
 ];
 

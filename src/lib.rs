@@ -32,6 +32,8 @@ pub mod sql;
 #[cfg(feature = "server")]
 pub mod store;
 pub mod tally;
+#[cfg(feature = "server")]
+pub mod wallet;
 pub mod wire;
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn from(done: &Output) -> Self {
+    pub(crate) fn from(done: &Output) -> Self {
         Self {
             code: done.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&done.stdout).into_owned(),

@@ -101,6 +101,16 @@ impl Issuer {
         answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 
+    /// What the issuer answers to a form that is posted.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    #[must_use]
+    pub fn form(&self, path: &str, body: &str) -> Value {
+        let answer = self.post(path, "application/x-www-form-urlencoded", "", body);
+        serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {answer}"))
+    }
+
     fn post(&self, path: &str, kind: &str, headers: &str, body: &str) -> String {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let length = body.len();

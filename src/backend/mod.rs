@@ -3,6 +3,7 @@
 //! Whatever a server sends stays `Unmasked`. Source: PostgreSQL manual, "Frontend/Backend Protocol", and libpq's reading of
 //! connection URIs and of `sslmode`.
 
+mod ask;
 mod cancel;
 mod connect;
 mod fault;
@@ -17,6 +18,7 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+pub use ask::ask_issuer;
 pub use cancel::cancel;
 pub use connect::{Connection, Start, connect};
 pub use fault::{ConnectError, QueryError, SqlState, Whose};

@@ -1,11 +1,15 @@
 //! `pgveil credential new`: a password, shown once, and what the configuration keeps of it.
 
+use std::path::{Path, PathBuf};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use super::{Exit, access, complain};
-use crate::policy::{parse_ms, show_ms};
+use crate::config::Config;
+use crate::identity::Verifier;
+use crate::policy::{FileFault, parse_ms, show_ms};
 
 /// Random bytes of a password.
 const PASSWORD_BYTES: usize = 24;
@@ -23,7 +27,8 @@ pub(super) struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Make a credential: prints its password once, and the block for the configuration
-    #[command(after_help = "Example:\n  pgveil credential new mcp-agent --group agents --ttl 24h")]
+    #[command(after_help = "Examples:\n  pgveil credential new mcp-agent --group agents --ttl 24h\n  \
+                      pgveil credential new mcp-agent --rotate pgveil.toml --ttl 30d --overlap 24h")]
     New(New),
     /// What is revoked
     Revoked(access::Who),
@@ -39,8 +44,14 @@ struct New {
     /// What clients put in `user`
     name: String,
     /// A group of the identity; can be given several times
-    #[arg(long = "group", value_name = "GROUP", required = true)]
+    #[arg(long = "group", value_name = "GROUP", required_unless_present = "rotate", conflicts_with = "rotate")]
     groups: Vec<String>,
+    /// The configuration that has the credential: its successor, with the same groups, beside which it serves for a while
+    #[arg(long, value_name = "FILE")]
+    rotate: Option<PathBuf>,
+    /// How long, but no longer than its own life
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = ttl, requires = "rotate")]
+    overlap: u64,
     /// How long it is valid, like 12h or 7d
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = ttl)]
     ttl: u64,
@@ -72,13 +83,23 @@ fn make(new: &New) -> Exit {
         complain("no password could be made");
         return Exit::Unavailable;
     };
-    let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
-    let block = block(&new.name, &new.groups, &verifier, &expires);
+    let made = match &new.rotate {
+        Some(file) => succeed(new, file, &password),
+        None => Ok((new.groups.clone(), postgres_protocol::password::scram_sha_256(password.as_bytes()), None)),
+    };
+    let (groups, verifier, former) = match made {
+        Ok(made) => made,
+        Err(why) => {
+            complain(&why);
+            return Exit::Usage;
+        }
+    };
+    let block = block(&new.name, &groups, (&verifier, &expires), former.as_ref());
     if new.json {
         println!(
             "{}",
             json!({
-                "name": new.name, "groups": new.groups, "password": password, "verifier": verifier, "expires": expires, "toml": block
+                "name": new.name, "groups": groups, "password": password, "verifier": verifier, "expires": expires, "toml": block
             })
         );
     } else {
@@ -100,13 +121,33 @@ fn expires(ttl_ms: u64) -> Option<String> {
     Some(jiff::Timestamp::from_second(end).ok()?.to_string())
 }
 
-fn block(name: &str, groups: &[String], verifier: &str, expires: &str) -> String {
+/// Groups and verifier of the successor of a credential, and what that is from now on: verifier and end.
+type Succeeded = (Vec<String>, String, Option<(String, String)>);
+
+fn succeed(new: &New, file: &Path, password: &str) -> Result<Succeeded, String> {
+    let lines = |faults: Vec<FileFault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let config = Config::load(file).map_err(|faults| format!("the configuration is faulty:\n{}", lines(faults)))?;
+    let old =
+        config.credential(&new.name).ok_or_else(|| format!("there is no credential `{}` in `{}`", new.name, file.display()))?;
+    let verifier: Verifier = old.verifier.parse().map_err(|fault| format!("{fault}"))?;
+    let successor = verifier.successor(password.as_bytes()).map_err(|fault| format!("{fault}"))?;
+    let until = expires(new.overlap).ok_or("that is too long")?;
+    let until = match old.expires {
+        Some(end) if until.parse::<jiff::Timestamp>().is_ok_and(|until| end < until) => end.to_string(),
+        _ => until,
+    };
+    Ok((old.groups.clone(), successor.to_text(), Some((old.verifier.clone(), until))))
+}
+
+fn block(name: &str, groups: &[String], (verifier, expires): (&str, &str), former: Option<&(String, String)>) -> String {
     let quote = |text: &str| toml::Value::from(text).to_string();
     let groups: Vec<String> = groups.iter().map(|group| quote(group)).collect();
+    let former = former.map(|(verifier, until)| format!("\nformer = {{ verifier = {}, expires = {until} }}", quote(verifier)));
     format!(
-        "[[credential]]\nname = {}\ngroups = [{}]\nverifier = {}\nexpires = {expires}",
+        "[[credential]]\nname = {}\ngroups = [{}]\nverifier = {}\nexpires = {expires}{}",
         quote(name),
         groups.join(", "),
-        quote(verifier)
+        quote(verifier),
+        former.unwrap_or_default()
     )
 }

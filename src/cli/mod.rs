@@ -5,12 +5,15 @@ mod archive;
 mod catalog;
 mod check;
 mod client;
+mod connect;
 mod credential;
 mod discover;
 mod evidence;
 mod explain;
 mod holds;
+mod login;
 mod policy;
+mod psql;
 mod serve;
 mod status;
 
@@ -59,6 +62,7 @@ const EXAMPLES: &str = "Examples:
   pgveil policy test policies/hipaa-safe-harbor
   pgveil discover --config pgveil.toml --database clinic > proposal.toml
   pgveil credential new mcp-agent --group agents --ttl 24h
+  pgveil login clinic --server pgveil.example.org && psql service=clinic
   PGVEIL_PASSWORD=... pgveil credential revoke mcp-agent --as olivia
   PGVEIL_PASSWORD=... pgveil sessions end 3f9a --as olivia
   PGVEIL_PASSWORD=... pgveil holds --as alice
@@ -88,6 +92,20 @@ enum Command {
     Catalog(catalog::Arguments),
     /// Machine identities
     Credential(credential::Arguments),
+    /// Log in at an issuer, for psql and other clients on this machine
+    Login(login::Login),
+    /// End a login: its tokens are taken back, its files taken away
+    Logout(login::Logout),
+    /// Tell which logins there are, and whose
+    Whoami(login::Whoami),
+    /// Start psql with a login
+    Psql(psql::Psql),
+    /// Print a connection URI for a login
+    Dsn(psql::Dsn),
+    /// Keep a port on this machine that leads to a server with a login
+    Connect(connect::Connect),
+    /// Renew a login
+    Renew(psql::Renew),
     /// Statements that wait for a person
     Holds(holds::Arguments),
     /// List recorded sessions, the newest first; list and end those that are open
@@ -121,6 +139,13 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Discover(arguments) => discover::run(&arguments).into(),
         Command::Catalog(arguments) => catalog::run(&arguments).into(),
         Command::Credential(arguments) => credential::run(&arguments).into(),
+        Command::Login(arguments) => login::login(&arguments).into(),
+        Command::Logout(arguments) => login::logout(&arguments).into(),
+        Command::Whoami(arguments) => login::whoami(&arguments).into(),
+        Command::Psql(arguments) => psql::psql(&arguments).into(),
+        Command::Dsn(arguments) => psql::dsn(&arguments).into(),
+        Command::Connect(arguments) => connect::run(&arguments).into(),
+        Command::Renew(arguments) => psql::renew(&arguments).into(),
         Command::Holds(arguments) => holds::run(&arguments).into(),
         Command::Sessions(command) => archive::sessions(&command),
         Command::Replay(command) => archive::replay(&command),

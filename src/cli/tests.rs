@@ -19,12 +19,28 @@ fn commands_read_as_documented() {
         "pgveil holds show h-7k2m9q --as alice",
         "pgveil holds --admin http://127.0.0.1:1 --as alice approve h-7k2m9q",
         "pgveil holds deny h-7k2m9q --as alice --reason no",
+        "pgveil login clinic",
+        "pgveil login clinic --server pgveil.example.org --ca ca.crt --device",
+        "pgveil login clinic --server x:6432 --issuer https://id.example --client-id cli --yes",
+        "pgveil psql clinic -c x --csv",
+        "pgveil connect clinic --listen 127.0.0.1:5433 --show-secret",
+        "pgveil credential new mcp-agent --rotate pgveil.toml --ttl 30d",
     ] {
         assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
     }
-    for line in
-        ["pgveil", "pgveil check", "pgveil credential new x", "pgveil credential new x --group g --ttl 5", "pgveil holds show"]
-    {
+    for line in [
+        "pgveil",
+        "pgveil login",
+        "pgveil login ../x",
+        "pgveil login x --browser --device",
+        "pgveil connect x --listen 0.0.0.0:1",
+        "pgveil login x --server y --issuer https://id.example",
+        "pgveil credential new x --rotate f --group g",
+        "pgveil check",
+        "pgveil credential new x",
+        "pgveil credential new x --group g --ttl 5",
+        "pgveil holds show",
+    ] {
         assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
     }
 }

@@ -107,7 +107,7 @@ impl Reader<'_> {
         })
     }
 
-    fn roots(&self, value: &Value<'_, '_>) -> Option<Vec<u8>> {
+    pub(super) fn roots(&self, value: &Value<'_, '_>) -> Option<Vec<u8>> {
         let (path, pem) = self.read(value)?;
         let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().unwrap_or_default();
         if found.is_empty() {

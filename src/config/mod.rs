@@ -1,5 +1,6 @@
 //! The configuration file: as typed it is a tree with places; checked, with every file it names read, it is a `Config`.
 
+mod certificate;
 mod file;
 mod issuer;
 mod limits;
@@ -56,6 +57,8 @@ pub struct Config {
     pub databases: Vec<Database>,
     /// Machine identities; names differ.
     pub credentials: Vec<Credential>,
+    /// Whom clients' certificates stand for; names in certificates differ, and so do those of identities.
+    pub certificates: Vec<Certificate>,
     /// Issuers of tokens; names and addresses differ.
     pub issuers: Vec<idp::Settings>,
     /// What clients are asked for at their login.
@@ -119,6 +122,8 @@ pub struct Tls {
     pub certificate: Vec<u8>,
     /// The private key, PEM.
     pub key: Secret,
+    /// The roots that vouch for clients' certificates, PEM; `None` if clients are not asked for any.
+    pub client_roots: Option<Vec<u8>>,
     /// Where the certificate was read from.
     pub certificate_file: PathBuf,
     /// Where the key was read from.
@@ -207,6 +212,17 @@ impl Default for Masking {
     }
 }
 
+/// Whom a client's certificate stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// A DNS name or URI among the certificate's subject alternative names.
+    pub san: String,
+    /// What the client gives as user.
+    pub name: String,
+    /// The identity's groups.
+    pub groups: Vec<String>,
+}
+
 /// What clients are asked for at their login.
 #[derive(Debug, Clone, Default)]
 pub struct Login {
@@ -242,6 +258,17 @@ pub struct Credential {
     pub verifier: String,
     /// From when on it is refused.
     pub expires: Option<jiff::Timestamp>,
+    /// What it was before, which serves beside it for a while.
+    pub former: Option<Former>,
+}
+
+/// A verifier that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    /// The verifier; it has the salt and iterations of its successor.
+    pub verifier: String,
+    /// From when on it is refused.
+    pub expires: jiff::Timestamp,
 }
 
 impl Config {

@@ -10,10 +10,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::de::DeValue;
 
 use super::{
-    ADMIN_ADDRESS, Config, Credential, DRAIN_MS, Database, Durability, LISTEN_ADDRESS, Listen, ListenAddress, LogFormat,
+    ADMIN_ADDRESS, Config, Credential, DRAIN_MS, Database, Durability, Former, LISTEN_ADDRESS, Listen, ListenAddress, LogFormat,
     LogLevel, Logs, Masking, Store, Tls, file, limits, listen, verifier,
 };
 use crate::backend::Upstream;
+use crate::identity::Verifier;
 use crate::policy::{Document, Fields, FileFault, Policy, Value, clip};
 use crate::secret::Secret;
 
@@ -60,8 +61,20 @@ pub(super) struct Reader<'e> {
 
 impl Reader<'_> {
     fn config(&mut self, root: &Fields<'_, '_>, path: &Path, text: &str) -> Option<Config> {
-        const KEYS: [&str; 11] =
-            ["listen", "admin", "store", "log", "limits", "masking", "login", "sessions", "database", "credential", "issuer"];
+        const KEYS: [&str; 12] = [
+            "listen",
+            "admin",
+            "store",
+            "log",
+            "limits",
+            "masking",
+            "login",
+            "sessions",
+            "database",
+            "credential",
+            "certificate",
+            "issuer",
+        ];
         root.only(&KEYS);
         let listen = self.listen(root);
         let admin = admin(root);
@@ -72,6 +85,8 @@ impl Reader<'_> {
         let masking = masking(root);
         let databases = self.databases(root);
         let credentials = self.credentials(root);
+        let client_roots = listen.as_ref().and_then(|listen| listen.tls.as_ref()).is_some_and(|tls| tls.client_roots.is_some());
+        let certificates = super::certificate::certificates(root, client_roots, credentials.as_deref().unwrap_or_default());
         let issuers = self.issuers(root, credentials.as_deref().unwrap_or_default());
         let sessions = super::sessions::sessions(root);
         let login = super::login::login(root, issuers.as_deref());
@@ -87,6 +102,7 @@ impl Reader<'_> {
             masking: masking?,
             databases: databases?,
             credentials: credentials?,
+            certificates: certificates?,
             issuers: issuers?,
             login: login?,
             sessions: sessions?,
@@ -130,7 +146,7 @@ impl Reader<'_> {
     }
 
     fn tls(&mut self, fields: &Fields<'_, '_>) -> Option<Tls> {
-        fields.only(&["certificate", "key"]);
+        fields.only(&["certificate", "key", "client_ca"]);
         let (certificate_at, key_at) = (fields.require("certificate"), fields.require("key"));
         let certificate = certificate_at.as_ref().and_then(|value| self.read(value));
         let key = key_at.as_ref().and_then(|value| self.read(value));
@@ -150,8 +166,9 @@ impl Reader<'_> {
             key_at?.fault(format!("`{}` does not serve with its certificate: {why}", key_file.display()));
             return None;
         }
+        let client_roots = super::issuer::optional(fields, "client_ca", |value| self.roots(value))?;
         self.warn_if_open(&key_file);
-        Some(Tls { certificate, key, certificate_file, key_file })
+        Some(Tls { certificate, key, client_roots, certificate_file, key_file })
     }
 
     pub(super) fn read(&self, value: &Value<'_, '_>) -> Option<(PathBuf, Vec<u8>)> {
@@ -277,7 +294,7 @@ impl Reader<'_> {
 }
 
 fn credential(fields: &Fields<'_, '_>, lines: &mut HashMap<String, usize>) -> Option<Credential> {
-    fields.only(&["name", "groups", "verifier", "expires"]);
+    fields.only(&["name", "groups", "verifier", "expires", "former"]);
     let name = fields.require("name").and_then(|value| {
         if value.text().is_some_and(|text| text.contains(':')) {
             value.fault("the name of a credential may not hold `:`, which ends a name in HTTP logins");
@@ -285,21 +302,44 @@ fn credential(fields: &Fields<'_, '_>, lines: &mut HashMap<String, usize>) -> Op
         name(&value, lines)
     });
     let groups = fields.require("groups").and_then(|value| value.words());
-    let verifier = fields.require("verifier").and_then(|value| {
-        let text = value.text()?;
-        match verifier::fault(text) {
-            Some(why) => {
-                value.fault(format!("`verifier` is no SCRAM-SHA-256 verifier: {why}; `pgveil credential new` makes one"));
-                None
-            }
-            None => Some(text.to_owned()),
-        }
-    });
+    let verifier = written_verifier(fields);
     let expires = match fields.value("expires") {
         Some(value) => Some(moment(&value)?),
         None => None,
     };
-    Some(Credential { name: name?, groups: groups?, verifier: verifier?, expires })
+    let former = match fields.value("former") {
+        Some(value) => Some(former(&value, verifier.as_deref())?),
+        None => None,
+    };
+    Some(Credential { name: name?, groups: groups?, verifier: verifier?, expires, former })
+}
+
+fn written_verifier(fields: &Fields<'_, '_>) -> Option<String> {
+    let value = fields.require("verifier")?;
+    let text = value.text()?;
+    match verifier::fault(text) {
+        Some(why) => {
+            value.fault(format!("`verifier` is no SCRAM-SHA-256 verifier: {why}; `pgveil credential new` makes one"));
+            None
+        }
+        None => Some(text.to_owned()),
+    }
+}
+
+/// A login begins with a salt before it is known which password comes: both must have the same.
+fn former(value: &Value<'_, '_>, successor: Option<&str>) -> Option<Former> {
+    let fields = value.fields("`former`")?;
+    fields.only(&["verifier", "expires"]);
+    let verifier = written_verifier(&fields);
+    let expires = fields.require("expires").and_then(|value| moment(&value));
+    let (verifier, expires) = (verifier?, expires?);
+    let read = |text: &str| text.parse::<Verifier>().ok();
+    let kin = read(&verifier).zip(read(successor?)).is_some_and(|(former, successor)| former.is_kin(&successor));
+    if !kin {
+        value.fault("`former` has another salt than its successor: `pgveil credential new NAME --rotate` makes one that fits");
+        return None;
+    }
+    Some(Former { verifier, expires })
 }
 
 fn moment(value: &Value<'_, '_>) -> Option<jiff::Timestamp> {

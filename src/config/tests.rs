@@ -281,3 +281,19 @@ fn faults_of_issuers_and_logins_are_named_with_their_place() {
         assert!(faults.iter().any(|fault| fault.contains(&format!("pgveil.toml:{wanted}"))), "{wanted} not in {faults:#?}");
     }
 }
+
+#[test]
+fn certificates_stand_for_somebody() {
+    let folder = folder();
+    let listen = |more: &str| format!("[listen]\ntls = {{ certificate = \"server.crt\", key = \"server.key\"{more} }}\n");
+    let entry = "[[certificate]]\nsan = \"spiffe://clinic/agent\"\nname = \"agent\"\ngroups = [\"agents\"]\n";
+    let config = load(folder.path(), &minimal(&format!("{}{entry}", listen(", client_ca = \"server.crt\"")))).unwrap();
+    assert_eq!(config.certificates[0].san, "spiffe://clinic/agent");
+    let faults = load(folder.path(), &minimal(&format!("{}{entry}", listen("")))).unwrap_err();
+    assert!(faults[0].contains("needs `client_ca`"), "{faults:?}");
+    let again = entry.replace("\"agent\"", "\"x@y\"");
+    let faults = load(folder.path(), &minimal(&format!("{}{entry}{again}", listen(", client_ca = \"password\"")))).unwrap_err();
+    for wanted in ["holds no certificate", "is taken in line 4", "it has `@` in it"] {
+        assert!(faults.iter().any(|fault| fault.contains(wanted)), "{wanted} not in {faults:#?}");
+    }
+}

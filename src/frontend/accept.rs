@@ -122,6 +122,12 @@ impl Handshake {
         Ok(self)
     }
 
+    /// What there is without a login: for a door that only one user of this machine can reach, and nobody else.
+    #[must_use]
+    pub fn without_login(self) -> (Stream, BytesMut, Startup) {
+        (self.stream, self.buffer, self.startup)
+    }
+
     /// Ends the connection with a FATAL error of the caller's.
     pub async fn refuse(self, sqlstate: &str, message: &str) {
         last_words(self.stream, &super::fatal(sqlstate, message.as_bytes())).await;

@@ -11,7 +11,7 @@ use super::accept::last_words;
 use super::exchange::Exchange;
 use super::{Handshake, Refusal, Stream, prove};
 use crate::identity::{
-    BEARER_BYTES_MAX, Caller, Channel, Identity, NONCE_BYTES, Offer, Offers, Roster, TOKEN_BYTES_MAX, TokenFault, Way,
+    BEARER_BYTES_MAX, Caller, Channel, Identity, NONCE_BYTES, Offer, Offers, Roster, TOKEN_BYTES_MAX, TokenFault, Way, not_after,
 };
 use crate::secret::Secret;
 use crate::wire::Startup;
@@ -116,6 +116,9 @@ pub async fn login(
     let exchange = async {
         admissible(&startup, &channel, plaintext)?;
         prove::unbarred(guard)?;
+        if let Some(identity) = doors.certified(&stream, &user, now) {
+            return Ok((identity, buffer));
+        }
         let (offer, issuer) = doors.offer(&stream, &startup)?;
         let bytes_max = match offer {
             Offer::Auto | Offer::Scram => SCRAM_BYTES_MAX,
@@ -166,6 +169,20 @@ fn is_false(value: &[u8]) -> bool {
 }
 
 impl Doors {
+    /// Whom the client's certificate stands for, if it has one and gives that user. Another user is asked for another proof.
+    fn certified(&self, stream: &Stream, user: &[u8], now: Timestamp) -> Option<Identity> {
+        if self.roster.holders().is_empty() {
+            return None;
+        }
+        let der = stream.certificate()?;
+        let certificate = webpki::EndEntityCert::try_from(der).ok()?;
+        // TLS may have resumed a session in which the certificate was still good.
+        let expires = not_after(der).filter(|end| *end > now)?;
+        // What stands for a DNS name has no colon in it, and every URI has one.
+        let uris = certificate.valid_uri_names().filter(|uri| uri.contains(':'));
+        self.roster.holders().identify(certificate.valid_dns_names().chain(uris), user, expires)
+    }
+
     /// What this client is asked for: never a password or token where others could read it, whatever it or a rule says.
     fn offer(&self, stream: &Stream, startup: &Startup) -> Result<(Offer, Option<String>), Refusal> {
         let text = |name| startup.parameter(name).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();

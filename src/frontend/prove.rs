@@ -9,8 +9,8 @@ use super::Refusal;
 use super::exchange::Exchange;
 use super::login::{Doors, Guard, Tokens};
 use crate::identity::{
-    BEARER_BYTES_MAX, Bearer, Channel, Denied, ExpectProof, Identity, Mechanism, NONCE_BYTES, OAUTHBEARER, Roster, ScramFault,
-    TOKEN_BYTES_MAX, TokenFault, Way, is_acknowledged, is_token,
+    BEARER_BYTES_MAX, Bearer, Channel, Credential, Denied, ExpectProof, Identity, Mechanism, NONCE_BYTES, OAUTHBEARER, Roster,
+    ScramFault, TOKEN_BYTES_MAX, TokenFault, Way, is_acknowledged, is_token,
 };
 use crate::secret::Secret;
 use crate::wire::{Malformed, SaslInitialResponse, authentication, sasl_mechanisms};
@@ -53,17 +53,25 @@ pub(super) async fn scram(
     let client_final = wire.hear().await?.body_bytes();
     // Others may have failed since this one began.
     unbarred(guard)?;
-    match (exchange.finish(&client_final), roster.find(user)) {
-        (Ok(server_final), Some(credential)) => {
+    let by_former =
+        |former: &Arc<Credential>| exchange.finish_by(&former.verifier, &client_final).ok().zip(Some(Arc::clone(former)));
+    let proved = match (exchange.finish(&client_final), roster.find(user)) {
+        (Ok(server_final), Some(credential)) => Ok((server_final, Arc::clone(credential))),
+        (Err(ScramFault::Proof), Some(_)) => roster.former(user).and_then(by_former).ok_or(ScramFault::Proof),
+        (Err(fault), _) => Err(fault),
+        (Ok(_), None) => Err(ScramFault::Proof),
+    };
+    match proved {
+        Ok((server_final, credential)) => {
             wire.say(&authentication(SASL_FINAL, server_final.as_bytes())).await?;
             credential.check(now)?;
             Ok(credential.identity(Way::Scram))
         }
-        (Err(ScramFault::Proof) | Ok(_), found) => {
+        Err(ScramFault::Proof) => {
             guard.failed();
-            Err(Refusal::Denied(if found.is_some() { Denied::WrongPassword } else { Denied::Unknown }))
+            Err(Refusal::Denied(if roster.find(user).is_some() { Denied::WrongPassword } else { Denied::Unknown }))
         }
-        (Err(fault), _) => Err(Refusal::Scram(fault)),
+        Err(fault) => Err(Refusal::Scram(fault)),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
@@ -43,6 +44,14 @@ impl Stream {
         match self {
             Self::Clear(_) | Self::Unix(_) => None,
             Self::Tls(tls) => tls.get_ref().1.server_name(),
+        }
+    }
+
+    /// The client's certificate (DER), which has been verified, if it has one.
+    pub(super) fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        match self {
+            Self::Clear(_) | Self::Unix(_) => None,
+            Self::Tls(tls) => tls.get_ref().1.peer_certificates()?.first(),
         }
     }
 

@@ -49,7 +49,7 @@ fn roster() -> Roster {
 
 fn certificate() -> (CertificateDer<'static>, ServerTls) {
     let made = rcgen::generate_simple_self_signed(vec!["pgveil.test".to_owned()]).unwrap();
-    let tls = ServerTls::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
+    let tls = ServerTls::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes(), None).unwrap();
     (made.cert.der().clone(), tls)
 }
 
@@ -503,9 +503,9 @@ fn certificates_that_cannot_be_used_are_refused() {
         rcgen::generate_simple_self_signed(vec!["a".to_owned()]).unwrap(),
     );
     let key = one.signing_key.serialize_pem();
-    assert!(matches!(ServerTls::from_pem(b"", key.as_bytes()), Err(TlsFault::Certificate)));
-    assert!(matches!(ServerTls::from_pem(one.cert.pem().as_bytes(), b"none"), Err(TlsFault::Key)));
-    assert!(matches!(ServerTls::from_pem(other.cert.pem().as_bytes(), key.as_bytes()), Err(TlsFault::Unusable(_))));
+    assert!(matches!(ServerTls::from_pem(b"", key.as_bytes(), None), Err(TlsFault::Certificate)));
+    assert!(matches!(ServerTls::from_pem(one.cert.pem().as_bytes(), b"none", None), Err(TlsFault::Key)));
+    assert!(matches!(ServerTls::from_pem(other.cert.pem().as_bytes(), key.as_bytes(), None), Err(TlsFault::Unusable(_))));
 }
 
 proptest! {

@@ -85,11 +85,17 @@ fn token(value: &[u8]) -> Result<Secret, BearerFault> {
     Ok(Secret::new(token.to_vec()))
 }
 
-/// What a client is told that has no token, or one that was refused: where to get one (RFC 7628 section 3.2.2).
+/// What a client is told that has no token, or one that was refused: where to get one (RFC 7628 section 3.2.2), and as which client.
+/// Clients pass over the member `client_id`, but for `pgveil login`.
 #[must_use]
-pub fn challenge(issuer: &str, scope: &str) -> String {
+pub fn challenge(issuer: &str, scope: &str, client_id: Option<&str>) -> String {
     let configuration = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
-    serde_json::json!({ "status": "invalid_token", "openid-configuration": configuration, "scope": scope }).to_string()
+    let mut told = serde_json::Map::new();
+    let said = [("status", "invalid_token"), ("openid-configuration", &configuration), ("scope", scope)];
+    for (name, value) in said.into_iter().chain(client_id.map(|client_id| ("client_id", client_id))) {
+        told.insert(name.to_owned(), value.into());
+    }
+    serde_json::Value::Object(told).to_string()
 }
 
 /// True if this is a client's answer to a challenge.

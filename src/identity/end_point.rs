@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{self, Algorithm, SHA224, SHA256, SHA384, SHA512};
 
-const SEQUENCE: u8 = 0x30;
+pub(super) const SEQUENCE: u8 = 0x30;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 
 /// Signature algorithms (the contents of their DER object identifiers) and the hash each one stands for. MD5 and SHA-1 are
@@ -34,7 +34,7 @@ pub fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The contents of the DER element that begins here, if it has this tag, and what stands behind it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+pub(super) fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = der.split_first()?;
     let (&short, rest) = rest.split_first()?;
     if first != tag {

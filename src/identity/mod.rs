@@ -5,6 +5,7 @@
 //! tokens), RFC 8693 (acting for another), RFC 7628 (OAUTHBEARER).
 
 mod bearer;
+mod certificate;
 mod claims;
 mod end_point;
 mod groups;
@@ -25,6 +26,7 @@ mod tests;
 mod token_tests;
 
 pub use bearer::{BEARER_BYTES_MAX, Bearer, BearerFault, OAUTHBEARER, challenge, is_acknowledged};
+pub use certificate::{Holder, Holders, not_after};
 pub use claims::ClaimPath;
 pub use end_point::end_point;
 pub use groups::{GROUPS_MAX, GroupRules};

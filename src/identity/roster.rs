@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{ITERATIONS_MIN, Identity, Verifier, Way};
+use super::{Holders, ITERATIONS_MIN, Identity, Verifier, Way};
 use crate::secret::Secret;
 
 /// A registered identity.
@@ -91,6 +91,9 @@ pub enum RosterFault {
 #[derive(Debug)]
 pub struct Roster {
     credentials: HashMap<String, Arc<Credential>>,
+    /// What the same identities had before, as long as it still serves beside that.
+    former: HashMap<String, Arc<Credential>>,
+    holders: Holders,
     mock_key: Secret,
     mock_iterations: NonZeroU32,
 }
@@ -109,7 +112,43 @@ impl Roster {
                 return Err(RosterFault::Twice(earlier.name.clone()));
             }
         }
-        Ok(Self { credentials: by_name, mock_key, mock_iterations })
+        Ok(Self { credentials: by_name, former: HashMap::new(), holders: Holders::default(), mock_key, mock_iterations })
+    }
+
+    /// Takes former credentials besides, at most one for each name; those whose verifiers are not kin serve nobody.
+    #[must_use]
+    pub fn with_former(mut self, former: Vec<Credential>) -> Self {
+        let kin = |one: &Credential| self.credentials.get(&one.name).is_some_and(|now| now.verifier.is_kin(&one.verifier));
+        let former = former.into_iter().filter(kin).map(|one| (one.name.clone(), Arc::new(one))).collect();
+        self.former = former;
+        self
+    }
+
+    /// Takes holders of certificates besides; their names are no credentials'.
+    #[must_use]
+    pub fn with_holders(self, holders: Holders) -> Self {
+        Self { holders, ..self }
+    }
+
+    /// Whom certificates stand for.
+    #[must_use]
+    pub fn holders(&self) -> &Holders {
+        &self.holders
+    }
+
+    /// True if somebody who has come in by what is registered here would be the same if they came now.
+    #[must_use]
+    pub fn knows(&self, identity: &Identity) -> bool {
+        match identity.way {
+            Way::Certificate => self.holders.knows(&identity.name, &identity.groups),
+            _ => self.find(identity.name.as_bytes()).is_some_and(|known| known.groups == identity.groups),
+        }
+    }
+
+    /// The former credential of this identity.
+    #[must_use]
+    pub fn former(&self, name: &[u8]) -> Option<&Arc<Credential>> {
+        std::str::from_utf8(name).ok().and_then(|name| self.former.get(name))
     }
 
     /// The identity of this name.
@@ -138,11 +177,14 @@ impl Roster {
     /// # Errors
     /// Any of `Denied`.
     pub fn admit(&self, name: &[u8], password: &[u8], now: Timestamp) -> Result<Arc<Credential>, Denied> {
-        let fits = self.verifier(name).fits(password);
+        let (verifier, former) = (self.verifier(name), self.former(name));
+        let fitting = verifier.fitting(former.map(|former| &former.verifier), password);
         let credential = self.find(name).ok_or(Denied::Unknown)?;
-        if !fits {
-            return Err(Denied::WrongPassword);
-        }
+        let credential = match (fitting, former) {
+            (None, _) => return Err(Denied::WrongPassword),
+            (Some(fitting), Some(former)) if *fitting == former.verifier => former,
+            (Some(_), _) => credential,
+        };
         credential.check(now).map(|()| Arc::clone(credential))
     }
 }

@@ -143,7 +143,15 @@ impl ExpectProof {
     ///
     /// # Errors
     /// `Malformed`, `Binding`, `Nonce`, or `Proof` for a wrong password.
-    pub fn finish(self, client_final: &[u8]) -> Result<String, ScramFault> {
+    pub fn finish(&self, client_final: &[u8]) -> Result<String, ScramFault> {
+        self.finish_by(&self.verifier, client_final)
+    }
+
+    /// The same by the verifier of another password, which is kin to the one that the exchange has begun with.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn finish_by(&self, verifier: &Verifier, client_final: &[u8]) -> Result<String, ScramFault> {
         let message = text(client_final)?;
         let (without_proof, proof) = message.rsplit_once(",p=").ok_or(ScramFault::Malformed)?;
         let proof: [u8; 32] = STANDARD.decode(proof).ok().and_then(|proof| proof.try_into().ok()).ok_or(ScramFault::Malformed)?;
@@ -155,11 +163,11 @@ impl ExpectProof {
             return Err(ScramFault::Nonce);
         }
         let signed: [&[u8]; 3] = [self.first_messages.as_bytes(), b",", without_proof.as_bytes()];
-        let signature = sign(&self.verifier.stored_key, &signed);
+        let signature = sign(&verifier.stored_key, &signed);
         let mut client_key = proof;
         client_key.iter_mut().zip(signature).for_each(|(key, mask)| *key ^= mask);
-        constant_time::verify_slices_are_equal(&hash(&client_key), &self.verifier.stored_key).map_err(|_| ScramFault::Proof)?;
-        Ok(format!("v={}", STANDARD.encode(sign(&self.verifier.server_key, &signed))))
+        constant_time::verify_slices_are_equal(&hash(&client_key), &verifier.stored_key).map_err(|_| ScramFault::Proof)?;
+        Ok(format!("v={}", STANDARD.encode(sign(&verifier.server_key, &signed))))
     }
 }
 

@@ -46,6 +46,48 @@ fn play(
 }
 
 #[test]
+fn a_former_password_serves_beside_its_successor_until_its_end() {
+    let (old, other) = (verifier("old"), Verifier::make(b"old", b"another salt....", ITERATIONS_MIN).unwrap());
+    let new = old.successor(b"new").unwrap();
+    assert!(new.is_kin(&old) && !new.is_kin(&other) && new.successor(b"").is_err());
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let credential = |verifier: &Verifier, expires: &str| Credential {
+        name: "agent".into(),
+        groups: vec!["agents".into()],
+        verifier: verifier.clone(),
+        expires: Some(at(expires)),
+    };
+    let roster = |former: &Verifier| {
+        let roster = Roster::new(vec![credential(&new, "2026-03-01T00:00:00Z")], Secret::new(b"k".to_vec())).unwrap();
+        roster.with_former(vec![credential(former, "2026-02-01T00:00:00Z")])
+    };
+    let admit = |former: &Verifier, password: &str, now: &str| {
+        roster(former).admit(b"agent", password.as_bytes(), at(now)).map(|c| c.expires.unwrap().to_string())
+    };
+    let (before, between) = ("2026-01-15T00:00:00Z", "2026-02-15T00:00:00Z");
+    assert_eq!(admit(&old, "new", before).unwrap(), "2026-03-01T00:00:00Z");
+    assert_eq!(admit(&old, "old", before).unwrap(), "2026-02-01T00:00:00Z", "each has its own end");
+    assert_eq!(admit(&old, "new", between).unwrap(), "2026-03-01T00:00:00Z");
+    assert!(matches!(admit(&old, "old", between), Err(Denied::Expired { .. })));
+    for wrong in ["", "older", "wrong"] {
+        assert_eq!(admit(&old, wrong, before), Err(Denied::WrongPassword), "{wrong}");
+    }
+    assert_eq!(admit(&other, "old", before), Err(Denied::WrongPassword), "one of another salt serves nobody");
+    // A SCRAM exchange begins before it is known which password comes.
+    for (password, by_new, by_old) in [("new", true, false), ("old", false, true), ("wrong", false, false)] {
+        let mut client = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
+        let begun = ExpectProof::begin(Mechanism::ScramSha256, client.message(), new.clone(), DICE, &Channel::Clear);
+        let (server, server_first) = begun.unwrap();
+        client.update(server_first.as_bytes()).unwrap();
+        let (first, second) = (server.finish(client.message()), server.finish_by(&old, client.message()));
+        assert_eq!((first.is_ok(), second.is_ok()), (by_new, by_old), "{password}");
+        if let Ok(server_final) = first.or(second) {
+            client.finish(server_final.as_bytes()).expect("the client believes the server");
+        }
+    }
+}
+
+#[test]
 fn rfc_7677_example_is_answered_as_written() {
     assert_eq!(rfc().finish(RFC_CLIENT_FINAL.as_bytes()).unwrap(), RFC_FINAL);
 }

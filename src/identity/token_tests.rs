@@ -344,7 +344,7 @@ fn bearer_messages_are_read_strictly() {
     let long = format!("n,,|auth=Bearer {}||", "a".repeat(BEARER_BYTES_MAX));
     assert_eq!(read(&long), "Malformed");
     assert!(is_acknowledged(b"\x01") && !is_acknowledged(b"") && !is_acknowledged(b"\x01\x01"));
-    let told: Value = serde_json::from_str(&challenge("https://id.example/", "openid")).unwrap();
+    let told: Value = serde_json::from_str(&challenge("https://id.example/", "openid", None)).unwrap();
     assert_eq!(told["openid-configuration"], "https://id.example/.well-known/openid-configuration");
 }
 

@@ -70,6 +70,30 @@ impl Verifier {
         Self { iterations, salt, stored_key: part(b"stored key"), server_key: part(b"server key") }
     }
 
+    /// The verifier of another password, by which an exchange that has begun with this one can be ended: with the same salt.
+    ///
+    /// # Errors
+    /// `Password` if out of bounds.
+    pub fn successor(&self, password: &[u8]) -> Result<Self, VerifierFault> {
+        Self::make(password, &self.salt, self.iterations.get())
+    }
+
+    /// Whether an exchange that has begun with one can be ended by the other.
+    #[must_use]
+    pub fn is_kin(&self, other: &Self) -> bool {
+        (self.iterations, &self.salt) == (other.iterations, &other.salt)
+    }
+
+    /// Which of the two this password fits, if any; `former` is kin. As slow whether there is a former one or not.
+    #[must_use]
+    pub fn fitting<'v>(&'v self, former: Option<&'v Self>, password: &[u8]) -> Option<&'v Self> {
+        let password = if password.len() > PASSWORD_BYTES_MAX { &[] } else { password };
+        let (stored_key, _) = keys(password, &self.salt, self.iterations);
+        let fits = |verifier: &&Self| constant_time::verify_slices_are_equal(&stored_key, &verifier.stored_key).is_ok();
+        let former = former.filter(|former| self.is_kin(former));
+        std::iter::once(self).chain(former).filter(|_| !password.is_empty()).find(fits)
+    }
+
     /// Rounds of PBKDF2.
     #[must_use]
     pub fn iterations(&self) -> NonZeroU32 {
@@ -92,9 +116,7 @@ impl Verifier {
     /// Whether this is the password. Takes as long for a wrong one as for the right one.
     #[must_use]
     pub fn fits(&self, password: &[u8]) -> bool {
-        let password = if password.len() > PASSWORD_BYTES_MAX { &[] } else { password };
-        let (stored_key, _) = keys(password, &self.salt, self.iterations);
-        constant_time::verify_slices_are_equal(&stored_key, &self.stored_key).is_ok() && !password.is_empty()
+        self.fitting(None, password).is_some()
     }
 }
 

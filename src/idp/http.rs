@@ -1,9 +1,11 @@
 //! Documents of an issuer, by HTTPS.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use reqwest::redirect::Policy;
 use rustls::crypto::aws_lc_rs;
@@ -32,6 +34,9 @@ pub enum HttpFault {
     /// More than is read.
     #[error("answered with more than {DOCUMENT_BYTES_MAX} bytes")]
     Oversize,
+    /// Plain HTTP to another machine, or where that is not allowed.
+    #[error("its address is not an https one")]
+    Insecure,
     /// The token to ask with cannot be read.
     #[error("the token file cannot be read: {0}")]
     TokenFile(std::io::ErrorKind),
@@ -48,11 +53,17 @@ fn told(error: &reqwest::Error) -> String {
 
 /// A client for one issuer.
 #[derive(Debug)]
-pub(super) struct Http(reqwest::Client);
+pub struct Http {
+    client: reqwest::Client,
+    loopback_http: bool,
+}
 
 impl Http {
     /// A client that trusts these roots (PEM), or those of the system. Plain HTTP goes to this machine only, where that is allowed.
-    pub(super) fn new(roots: Option<&[u8]>, loopback_http: bool) -> Result<Self, HttpFault> {
+    ///
+    /// # Errors
+    /// If there are no roots, or TLS cannot be set up.
+    pub fn new(roots: Option<&[u8]>, loopback_http: bool) -> Result<Self, HttpFault> {
         let mut anchors = RootCertStore::empty();
         match roots {
             Some(pem) => {
@@ -76,12 +87,13 @@ impl Http {
             .user_agent(concat!("pgveil/", env!("CARGO_PKG_VERSION")))
             .timeout(Duration::from_millis(ANSWER_MS_MAX));
         let builder = if loopback_http { builder.no_proxy() } else { builder };
-        builder.build().map(Self).map_err(HttpFault::Request)
+        let client = builder.build().map_err(HttpFault::Request)?;
+        Ok(Self { client, loopback_http })
     }
 
     /// The document at an address.
     pub(super) async fn document(&self, url: &str, token: Option<&Secret>) -> Result<Vec<u8>, HttpFault> {
-        let mut request = self.0.get(url).header(ACCEPT, "application/json");
+        let mut request = self.client.get(url).header(ACCEPT, "application/json");
         if let Some(token) = token {
             let bearer = [b"Bearer ", token.reveal().trim_ascii()].concat();
             let mut value =
@@ -93,14 +105,45 @@ impl Http {
         if response.status() != reqwest::StatusCode::OK {
             return Err(HttpFault::Status(response.status().as_u16()));
         }
-        let mut document = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(HttpFault::Request)? {
-            if document.len() + chunk.len() > DOCUMENT_BYTES_MAX {
-                return Err(HttpFault::Oversize);
-            }
-            document.extend_from_slice(&chunk);
+        body(&mut response).await
+    }
+
+    /// The answer to a request of any kind, whatever its status.
+    ///
+    /// # Errors
+    /// If there is none, or it is too long, or the request would cross the network in clear.
+    pub async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, HttpFault> {
+        let request = reqwest::Request::try_from(request).map_err(HttpFault::Request)?;
+        let url = request.url();
+        if url.scheme() != "https" && !(self.loopback_http && is_loopback_http(url.as_str())) {
+            return Err(HttpFault::Insecure);
         }
-        Ok(document)
+        let mut response = self.client.execute(request).await.map_err(HttpFault::Request)?;
+        let mut answer = HttpResponse::new(body(&mut response).await?);
+        *answer.status_mut() = response.status();
+        *answer.headers_mut() = response.headers().clone();
+        Ok(answer)
+    }
+}
+
+async fn body(response: &mut reqwest::Response) -> Result<Vec<u8>, HttpFault> {
+    let mut document = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(HttpFault::Request)? {
+        if document.len() + chunk.len() > DOCUMENT_BYTES_MAX {
+            return Err(HttpFault::Oversize);
+        }
+        document.extend_from_slice(&chunk);
+    }
+    Ok(document)
+}
+
+/// What `openidconnect` asks by.
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = HttpFault;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpFault>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.exchange(request))
     }
 }
 

@@ -137,6 +137,6 @@ impl Issuers {
     pub fn challenge(&self, name: Option<&str>) -> Option<String> {
         let named = self.list.iter().find(|issuer| Some(issuer.rules.name.as_str()) == name);
         let issuer = named.or_else(|| self.list.first())?;
-        Some(challenge(&issuer.rules.issuer, &issuer.scope))
+        Some(challenge(&issuer.rules.issuer, &issuer.scope, issuer.rules.client_id.as_deref()))
     }
 }

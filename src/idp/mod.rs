@@ -1,4 +1,4 @@
-//! Issuers of tokens: their keys, fetched and kept, and the check of a token against them.
+//! Issuers of tokens: the way to them, their keys, fetched and kept, and the check of a token against them.
 //!
 //! Sources: OpenID Connect Discovery, RFC 8414, RFC 7517. What a token must say is in `identity`; here it is only proved that the
 //! issuer has said it.
@@ -10,7 +10,7 @@ mod keys;
 #[cfg(test)]
 mod tests;
 
-pub use http::{HttpFault, is_loopback_http};
+pub use http::{Http, HttpFault, is_loopback_http};
 pub use issuers::{IssuerFault, Issuers, Settings};
 
 /// Longest document that an issuer is heard out for, in bytes.

@@ -25,7 +25,7 @@ use crate::admin::{self, Admin, Outlook, Power};
 use crate::approval::{self, Desk, Person};
 use crate::config::{self, Config};
 use crate::frontend::{Acceptor, ServerTls};
-use crate::identity::{Credential, Roster, Verifier, Way};
+use crate::identity::{Credential, Holder, Holders, Roster, Verifier, Way};
 use crate::ledger::{Answer, Event};
 use crate::mask::PseudonymKey;
 use crate::secret::Secret;
@@ -174,7 +174,9 @@ pub fn settings(config: &Config) -> store::Settings {
 
 fn acceptor(config: &Config) -> Result<Acceptor, StartFault> {
     let tls = match &config.listen.tls {
-        Some(tls) => Some(ServerTls::from_pem(&tls.certificate, tls.key.reveal()).map_err(StartFault::Tls)?),
+        Some(tls) => {
+            Some(ServerTls::from_pem(&tls.certificate, tls.key.reveal(), tls.client_roots.as_deref()).map_err(StartFault::Tls)?)
+        }
         None => None,
     };
     Ok(Acceptor {
@@ -186,12 +188,17 @@ fn acceptor(config: &Config) -> Result<Acceptor, StartFault> {
 
 fn roster(config: &Config, log: &Log) -> Result<Roster, StartFault> {
     let mock = log.derive("verifiers of identities that do not exist");
-    let credential = |written: &config::Credential| {
-        let verifier: Verifier = written.verifier.parse().map_err(|fault| StartFault::Verifier(written.name.clone(), fault))?;
-        Ok(Credential { name: written.name.clone(), groups: written.groups.clone(), verifier, expires: written.expires })
+    let credential = |written: &config::Credential, verifier: &str, expires| {
+        let verifier: Verifier = verifier.parse().map_err(|fault| StartFault::Verifier(written.name.clone(), fault))?;
+        Ok(Credential { name: written.name.clone(), groups: written.groups.clone(), verifier, expires })
     };
-    let credentials = config.credentials.iter().map(credential).collect::<Result<Vec<_>, StartFault>>()?;
-    Roster::new(credentials, mock).map_err(StartFault::Roster)
+    let holder = |one: &config::Certificate| (one.san.clone(), Holder { name: one.name.clone(), groups: one.groups.clone() });
+    let holders = Holders::new(config.certificates.iter().map(holder));
+    let current = config.credentials.iter().map(|written| credential(written, &written.verifier, written.expires));
+    let former = config.credentials.iter().filter_map(|written| Some((written, written.former.as_ref()?)));
+    let former = former.map(|(written, former)| credential(written, &former.verifier, Some(former.expires)));
+    let (current, former) = (current.collect::<Result<Vec<_>, StartFault>>()?, former.collect::<Result<Vec<_>, StartFault>>()?);
+    Ok(Roster::new(current, mock).map_err(StartFault::Roster)?.with_former(former).with_holders(holders))
 }
 
 fn desk(config: &Config, minutes: Minutes, tally: Arc<Tally>) -> Desk {

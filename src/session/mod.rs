@@ -133,7 +133,7 @@ impl House {
 
     /// True if this identity may still log in, with the same groups. Issuers stay as they are while the process runs.
     fn knows(&self, identity: &Identity) -> bool {
-        let registered = || self.roster().find(identity.name.as_bytes()).is_some_and(|known| known.groups == identity.groups);
+        let registered = || self.roster().knows(identity);
         !identity.issuer.is_empty() || registered()
     }
 

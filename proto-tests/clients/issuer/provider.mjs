@@ -9,6 +9,9 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 
+// who started this reads one line: the provider's own remarks go nowhere
+console.log = console.info = () => {};
+
 const from = createRequire(path.join(process.env.PGVEIL_CLIENTS, 'node_modules', 'x.js'));
 const load = (name) => import(pathToFileURL(from.resolve(name)).href);
 const { default: Provider } = await load('oidc-provider');
@@ -183,4 +186,4 @@ http.createServer(async (request, response) => {
     if (!response.headersSent) answer(response, 500, { error: error.message });
     return undefined;
   }
-}).listen(port, '127.0.0.1', () => console.log(`ready ${ISSUER}`));
+}).listen(port, '127.0.0.1', () => process.stdout.write(`ready ${ISSUER}\n`));
