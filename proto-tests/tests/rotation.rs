@@ -40,6 +40,13 @@ fn both_passwords_serve_until_the_former_ends() {
     for wrong in [&new[1..], &old[1..], "x"] {
         assert!(come_in(&stand, wrong).err.contains("password authentication failed"), "{wrong}");
     }
+    let listed = || cli::pgveil(&["credential", "list", "--config", stand.value("CONFIG"), "--json"]).json();
+    let of =
+        |list: &serde_json::Value, name: &str| list.as_array().unwrap().iter().find(|one| one["name"] == name).cloned().unwrap();
+    let rota = of(&listed(), "rota");
+    assert_eq!((&rota["groups"], rota["former_expires"].is_string()), (&first["groups"], true), "{rota}");
+    assert!(rota["last_used"].as_str().is_some_and(|used| used.ends_with('Z')), "{rota}");
+    assert!(of(&listed(), "other-agent")["last_used"].is_null(), "who never came in");
     // The former's end comes.
     let (head, until) = successor.rsplit_once("expires = ").unwrap();
     assert!(until.ends_with(" }"), "{until}");

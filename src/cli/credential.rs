@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{Exit, access, complain};
+use super::{Exit, access, complain, credentials};
 use crate::config::Config;
 use crate::identity::Verifier;
 use crate::policy::{FileFault, parse_ms, show_ms};
@@ -30,6 +30,9 @@ enum Action {
     #[command(after_help = "Examples:\n  pgveil credential new mcp-agent --group agents --ttl 24h\n  \
                       pgveil credential new mcp-agent --rotate pgveil.toml --ttl 30d --overlap 24h")]
     New(New),
+    /// What credentials there are, how long they serve, and when each was used last
+    #[command(after_help = "Example:\n  pgveil credential list --config pgveil.toml")]
+    List(credentials::List),
     /// What is revoked
     Revoked(access::Who),
     /// Withdraw the access of a credential or an issuer's identity, or of a whole issuer; its open sessions end
@@ -68,6 +71,7 @@ fn ttl(text: &str) -> Result<u64, String> {
 pub(super) fn run(arguments: &Arguments) -> Exit {
     match &arguments.action {
         Action::New(new) => make(new),
+        Action::List(list) => credentials::list(list),
         Action::Revoked(who) => access::revoked(who),
         Action::Revoke(revoke) => access::revoke(revoke, false),
         Action::Restore(revoke) => access::revoke(revoke, true),

@@ -132,7 +132,7 @@ fn time(text: &str) -> Result<u64, String> {
 }
 
 /// A time as people read it, in UTC.
-fn at(time_us: u64) -> String {
+pub(super) fn at(time_us: u64) -> String {
     let stamp = i64::try_from(time_us).ok().and_then(|us| Timestamp::from_microsecond(us).ok());
     stamp.map_or_else(|| format!("{time_us} us"), |stamp| format!("{stamp:.3}"))
 }
@@ -187,7 +187,7 @@ fn session_table(rows: &[(SessionId, Row)]) -> Table {
     table
 }
 
-fn table() -> Table {
+pub(super) fn table() -> Table {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
     table

@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod connect;
 mod credential;
+mod credentials;
 mod discover;
 mod evidence;
 mod explain;
