@@ -309,6 +309,11 @@ fn sentences(report: &Report) -> String {
             "{files} table files were left behind by a process that was killed; the database does not use them\n"
         ));
     }
+    if report.interrupted > 0 {
+        out.push_str(
+            "the last write was interrupted, as by kill -9: it was acknowledged to nobody, and the next start drops it\n",
+        );
+    }
     if report.destroyed > 0 {
         out.push_str(&format!("the content of {} sessions has been destroyed with their keys\n", grouped(report.destroyed)));
     }
@@ -327,7 +332,8 @@ fn report_json(report: &Report) -> Value {
         .collect();
     json!({
         "whole": report.is_whole(), "entries": report.entries, "sessions": report.sessions, "destroyed": report.destroyed,
-        "checkpoints": report.checkpoints, "live": report.live, "leftovers": report.leftovers, "findings": findings, "more": report.more,
+        "checkpoints": report.checkpoints, "live": report.live, "leftovers": report.leftovers,
+        "interrupted": report.interrupted, "findings": findings, "more": report.more,
         "verifier": report.verifier.as_ref().map(ToString::to_string),
         "newest": report.newest.as_ref().map(|newest| {
             json!({"size": newest.size, "root": newest.root.to_string(), "time": at(newest.time_us)})

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::archive::Archive;
-use super::journal;
+use super::journal::{self, Journal};
 use super::walk::Walk;
 use crate::ledger::{Checkpoint, Hash, LedgerError, MasterKey, SessionId, Verifier, notes};
 use crate::store::columns::{CHECKPOINTS, META};
@@ -74,6 +74,8 @@ pub struct Report {
     pub verifier: Option<Verifier>,
     /// Table files that the database does not use: what a killed process had begun to write. The next start removes them.
     pub leftovers: u64,
+    /// Journals whose last write was interrupted, as by kill -9: it was acknowledged to nobody. The next start drops it.
+    pub interrupted: u64,
     /// True if another process was writing.
     pub live: bool,
 }
@@ -199,9 +201,10 @@ fn check_journals(folder: &Path, report: &mut Report) -> Result<(), StoreError> 
         if !is_log && !name.starts_with("MANIFEST-") {
             continue;
         }
-        match journal::check(&path, report.live) {
-            Ok(None) => {}
-            Ok(Some(fault)) => report.find(None, None, format!("file `{name}` is damaged: {fault}")),
+        match journal::check(&path) {
+            Ok(Journal::Whole) => {}
+            Ok(Journal::Interrupted) => report.interrupted += u64::from(!report.live),
+            Ok(Journal::Damaged(fault)) => report.find(None, None, format!("file `{name}` is damaged: {fault}")),
             // A running process may have removed it since.
             Err(error) if report.live && error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => report.find(None, None, format!("file `{name}` cannot be read: {error}")),
