@@ -2,19 +2,20 @@
 
 use super::*;
 
+/// The log that a process which a test has started is to write.
+fn given() -> Option<Settings> {
+    let folder = PathBuf::from(std::env::var_os("PGVEIL_TEST_FOLDER")?);
+    let (key_file, path) = (folder.join("master.key"), folder.join("data"));
+    Some(Settings { key_file, path, witness: None, ..settings(&TempDir::new().unwrap()) })
+}
+
 /// Not a test of its own: the process that the test below kills. Says each statement once it is durable.
 #[test]
 #[ignore = "started by another test"]
 fn child_that_is_killed() {
     use std::io::Write as _;
-    let Some(path) = std::env::var_os("PGVEIL_TEST_FOLDER") else { return };
-    let (path, round) = (PathBuf::from(path), std::env::var("PGVEIL_TEST_ROUND").unwrap().parse::<u8>().unwrap());
-    let settings = Settings {
-        key_file: path.join("master.key"),
-        path: path.join("data"),
-        witness: None,
-        ..settings(&TempDir::new().unwrap())
-    };
+    let Some(settings) = given() else { return };
+    let round = std::env::var("PGVEIL_TEST_ROUND").unwrap().parse::<u8>().unwrap();
     let log = Log::open(&settings, NOW).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut recorder = log.session(session_id(round)).unwrap();
@@ -73,13 +74,7 @@ fn a_killed_process_loses_nothing_it_acknowledged() {
 #[ignore = "started by another test"]
 fn child_that_runs_out_of_space() {
     use crate::store::LogFailed;
-    let Some(path) = std::env::var_os("PGVEIL_TEST_FOLDER").map(PathBuf::from) else { return };
-    let settings = Settings {
-        key_file: path.join("master.key"),
-        path: path.join("data"),
-        witness: None,
-        ..settings(&TempDir::new().unwrap())
-    };
+    let Some(settings) = given() else { return };
     let log = Log::open(&settings, NOW).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut recorder = log.session(session_id(1)).unwrap();
